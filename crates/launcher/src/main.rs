@@ -1,0 +1,2 @@
+//! Behind `cargo demo`.
+fn main() {}

@@ -1,0 +1,1 @@
+//! What a lesson file says of itself: its header, read.
