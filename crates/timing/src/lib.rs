@@ -1,1 +1,23 @@
-//! x
+//! The small timing helper that every chapter shares: measure variants of a job, record every poll on the way, judge
+//! the times against their laws, and draw what happened.
+//!
+//! * [`Timings`] measures: `t.time("label", law, future).await`.
+//! * [`law`] says what a variant promises; [`judge`] whether it kept it.
+//! * [`Recorder`](recorder::Recorder) turns the spans of `#[instrument(ret)]` into lanes and every enter into a poll.
+//! * [`report`] is the result as plain data; [`draw`] makes the table and the timeline of it, [`trace`] the file that
+//!   Perfetto and speedscope open.
+//!
+//! Measuring, judging and drawing don't know each other: they meet in the [`report`].
+
+pub mod draw;
+pub mod judge;
+pub mod law;
+pub mod memory;
+pub mod recorder;
+pub mod report;
+mod tick;
+mod timings;
+pub mod trace;
+
+pub use tick::{TickError, check_tick, set_tick, tick, ticks};
+pub use timings::{Measured, Timings};

@@ -1,0 +1,111 @@
+//! Whether a variant kept its law.
+
+use std::time::Duration;
+
+use crate::{
+    law::{Kind, Law},
+    report::{Clock, Variant, Verdict},
+};
+
+/// How late each wait of a law may be on the real clock, beside a tenth of the whole: timers fire late by a
+/// millisecond or two, and a busy machine takes its time to run what they wake.
+const LATE: Duration = Duration::from_millis(20);
+
+/// How often [`LATE`] is granted on the real clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allowance {
+    /// Once: timers that follow one another don't add up their lateness beyond the tenth.
+    Once,
+    /// For every round of the law: each may meet a slow connection, or a thread that isn't scheduled.
+    PerRound,
+}
+
+/// Judges every run of a variant and keeps the worst verdict.
+pub fn judge(variant: &mut Variant, clock: Clock, allowance: Allowance) {
+    let Some(law) = &variant.law else { return };
+    let broken = variant
+        .runs
+        .iter()
+        .any(|&run| !keeps(law, run, clock, allowance));
+    variant.verdict = if broken {
+        Verdict::Broken
+    } else {
+        Verdict::Kept
+    };
+}
+
+/// Whether a time keeps a law: exactly on the virtual clock; on the real clock never too short, and no longer than
+/// the law, a tenth of it, and the allowance.
+///
+/// ```
+/// use timing::{judge::{Allowance, keeps}, law::exactly, report::Clock, ticks};
+/// use std::time::Duration;
+///
+/// let late = ticks(1) + Duration::from_millis(1);
+/// assert!(!keeps(&exactly(1), late, Clock::Virtual, Allowance::Once));
+/// assert!(keeps(&exactly(1), late, Clock::Real, Allowance::Once));
+/// ```
+pub fn keeps(law: &Law, measured: Duration, clock: Clock, allowance: Allowance) -> bool {
+    let latest = match (clock, allowance) {
+        (Clock::Virtual, _) => law.bound,
+        (Clock::Real, Allowance::Once) => law.bound + law.bound / 10 + LATE,
+        (Clock::Real, Allowance::PerRound) => law.bound + law.bound / 10 + LATE * law.rounds,
+    };
+    let (not_early, not_late) = (measured >= law.bound, measured <= latest);
+    match law.kind {
+        Kind::AtLeast => not_early,
+        Kind::AtMost => not_late,
+        Kind::Sum | Kind::Max | Kind::Waves | Kind::Exactly => not_early && not_late,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        law::{at_least, at_most, exactly, sum},
+        ticks,
+    };
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn real(law: &Law, measured: Duration) -> bool {
+        keeps(law, measured, Clock::Real, Allowance::Once)
+    }
+
+    #[test]
+    fn on_the_virtual_clock_a_nanosecond_breaks_a_law() {
+        let ns = Duration::from_nanos(1);
+        for (measured, kept) in [
+            (ticks(2), true),
+            (ticks(2) + ns, false),
+            (ticks(2) - ns, false),
+        ] {
+            assert_eq!(
+                keeps(&exactly(2), measured, Clock::Virtual, Allowance::PerRound),
+                kept
+            );
+        }
+    }
+
+    #[test]
+    fn on_the_real_clock_early_is_always_broken_and_late_is_measured() {
+        assert!(!real(&exactly(2), ticks(2) - MS));
+        assert!(real(&exactly(2), ticks(2) + MS * 40));
+        assert!(!real(&exactly(2), ticks(2) + MS * 41));
+    }
+
+    #[test]
+    fn rounds_add_up_their_allowance_over_real_io() {
+        let law = sum([1; 10]);
+        let measured = ticks(10) + MS * 250;
+        assert!(!keeps(&law, measured, Clock::Real, Allowance::Once));
+        assert!(keeps(&law, measured, Clock::Real, Allowance::PerRound));
+    }
+
+    #[test]
+    fn one_sided_laws_have_one_side() {
+        assert!(real(&at_least(1), ticks(50)) && !real(&at_least(1), ticks(1) - MS));
+        assert!(real(&at_most(1), ticks(0)) && !real(&at_most(1), ticks(2)));
+    }
+}

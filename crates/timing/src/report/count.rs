@@ -1,0 +1,62 @@
+use serde::{Deserialize, Serialize};
+
+/// A figure that a lesson shows beside the time: requests in flight, items lost, bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Count {
+    /// What was counted, with its unit where it has one.
+    pub what: String,
+    /// How many.
+    pub value: Value,
+}
+
+/// The value of a [`Count`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// A whole number.
+    Whole(i64),
+    /// A number with a fraction.
+    Fraction(f64),
+    /// A name, where the answer is one.
+    Text(String),
+}
+
+macro_rules! whole {
+    ($($int:ty)*) => { $(
+        impl From<$int> for Value {
+            fn from(number: $int) -> Self {
+                Self::Whole(i64::try_from(number).unwrap_or(i64::MAX))
+            }
+        }
+        impl PartialEq<$int> for Value {
+            fn eq(&self, other: &$int) -> bool {
+                *self == Self::from(*other)
+            }
+        }
+    )* };
+}
+whole!(i32 u32 i64 u64 usize);
+
+impl From<f64> for Value {
+    fn from(number: f64) -> Self {
+        Self::Fraction(number)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl PartialEq<&str> for Value {
+    fn eq(&self, other: &&str) -> bool {
+        matches!(self, Self::Text(text) if text == other)
+    }
+}

@@ -1,0 +1,1 @@
+//! The Chrome trace-event file.
