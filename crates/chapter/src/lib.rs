@@ -1,1 +1,128 @@
-//! x
+//! The command line that every chapter's binary shares: which lessons, on which clock, drawn and written where; and
+//! what becomes of them when somebody presses Ctrl-C.
+//!
+//! A chapter's `main.rs` is its modules and [`lessons!`]:
+//!
+//! ```ignore
+//! mod join;
+//! mod flavours;
+//!
+//! chapter::lessons![on_loop join, multi_thread flavours];
+//! ```
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use futures_util::future::LocalBoxFuture;
+use timing::Timings;
+
+mod args;
+mod catalogue;
+mod interrupt;
+mod locale;
+mod narration;
+mod output;
+mod progress;
+mod repeat;
+mod run;
+mod screen;
+mod session;
+mod usage;
+
+/// A lesson as its chapter lists it. Made by [`lessons!`].
+pub struct Lesson<O> {
+    /// The name of its module.
+    pub module: &'static str,
+    /// Its source, annotated as it stands.
+    pub source: &'static str,
+    /// How it is run.
+    pub run: Run<O>,
+}
+
+/// What a lesson runs on.
+pub enum Run<O> {
+    /// A fresh `current_thread` runtime: asyncio's shape.
+    OnLoop(Async<O>),
+    /// A fresh multi-thread runtime.
+    MultiThread(Async<O>),
+    /// A thread without a runtime, for lessons about runtimes or about blocking.
+    OffLoop(fn(&mut Timings, &O) -> Result<()>),
+}
+
+/// A lesson's `async fn run`.
+pub type Async<O> = for<'a> fn(&'a mut Timings, &'a O) -> LocalBoxFuture<'a, Result<()>>;
+
+/// The options of a chapter that has none of its own.
+#[derive(Debug, Default, clap::Args)]
+pub struct NoOptions {}
+
+/// The ordered list of a chapter's lessons, and its `main`. Before each lesson stands what it runs on: `on_loop`,
+/// `multi_thread` or `off_loop` (see [`Run`]). One word gives name, source and function.
+///
+/// A chapter with flags of its own names their type first, and its lessons take it: `lessons![options::Options;
+/// on_loop ten_urls]` calls `ten_urls::run(t, options)`.
+#[macro_export]
+macro_rules! lessons {
+    ($($kind:ident $lesson:ident),+ $(,)?) => {
+        fn main() -> ::std::process::ExitCode {
+            $crate::main::<$crate::NoOptions>(
+                env!("CARGO_PKG_NAME"),
+                env!("CARGO_PKG_DESCRIPTION"),
+                &[$($crate::lesson!($lesson, $kind, |t, _options| $lesson::run(t))),+],
+            )
+        }
+    };
+    ($options:ty; $($kind:ident $lesson:ident),+ $(,)?) => {
+        fn main() -> ::std::process::ExitCode {
+            $crate::main::<$options>(
+                env!("CARGO_PKG_NAME"),
+                env!("CARGO_PKG_DESCRIPTION"),
+                &[$($crate::lesson!($lesson, $kind, |t, options| $lesson::run(t, options))),+],
+            )
+        }
+    };
+}
+
+/// One entry of [`lessons!`].
+#[doc(hidden)]
+#[macro_export]
+macro_rules! lesson {
+    ($lesson:ident, $kind:ident, |$t:ident, $options:ident| $call:expr) => {
+        $crate::Lesson {
+            module: stringify!($lesson),
+            source: include_str!(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/src/",
+                stringify!($lesson),
+                ".rs"
+            )),
+            run: $crate::run_on!($kind, |$t, $options| $call),
+        }
+    };
+}
+
+/// From the word before a lesson to what it runs on.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! run_on {
+    (on_loop, |$t:ident, $options:ident| $call:expr) => {
+        $crate::Run::OnLoop(|$t, $options| Box::pin($call))
+    };
+    (multi_thread, |$t:ident, $options:ident| $call:expr) => {
+        $crate::Run::MultiThread(|$t, $options| Box::pin($call))
+    };
+    (off_loop, |$t:ident, $options:ident| $call:expr) => {
+        $crate::Run::OffLoop(|$t, $options| $call)
+    };
+}
+
+/// Runs a chapter's command line: what [`lessons!`] makes `main` of. `package` is the chapter's folder
+/// (`ch01-basics`), `about` its line on the contents page.
+pub fn main<O: clap::Args>(package: &str, about: &str, lessons: &[Lesson<O>]) -> ExitCode {
+    let catalogue = catalogue::Catalogue::new(package, lessons);
+    let outcome = args::parse::<O>(package, about).and_then(|args| session::run(&catalogue, &args));
+    match outcome {
+        Ok(code) => code,
+        Err(usage) => usage.report(),
+    }
+}

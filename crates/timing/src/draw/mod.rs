@@ -115,7 +115,7 @@ impl Narrator {
     pub fn new(pen: Pen) -> Self {
         Self {
             pen,
-            label_width: 12,
+            label_width: 16,
         }
     }
 

@@ -30,7 +30,7 @@ macro_rules! whole {
         }
         impl PartialEq<$int> for Value {
             fn eq(&self, other: &$int) -> bool {
-                *self == Self::from(*other)
+                matches!(self, Self::Whole(number) if i64::try_from(*other) == Ok(*number))
             }
         }
     )* };

@@ -1,0 +1,82 @@
+//! Several runs of a lesson as one.
+
+use timing::report::{Lesson, Outcome, Variant};
+
+/// The runs as one lesson: each variant with all its times, in the middle the one whose lanes, counts and narration are
+/// shown. A run that failed ends the list and is the outcome.
+pub fn merged(mut runs: Vec<Lesson>) -> Option<Lesson> {
+    let last = runs.pop()?;
+    if last.outcome != Outcome::Ran || runs.is_empty() {
+        return Some(last);
+    }
+    runs.push(last);
+    let labels: Vec<String> = runs[0]
+        .variants
+        .iter()
+        .map(|variant| variant.label.clone())
+        .collect();
+    let variants = labels
+        .iter()
+        .filter_map(|label| median(label, &runs))
+        .collect();
+    let first = runs.swap_remove(0);
+    Some(Lesson { variants, ..first })
+}
+
+/// The run of this variant that has as many faster as slower ones; of an even number the faster of the two.
+fn median(label: &str, runs: &[Lesson]) -> Option<Variant> {
+    let all = runs
+        .iter()
+        .flat_map(|run| &run.variants)
+        .filter(|variant| variant.label == label);
+    let mut all: Vec<&Variant> = all.collect();
+    let times = all.iter().map(|variant| variant.elapsed).collect();
+    all.sort_by_key(|variant| variant.elapsed);
+    let middle = all.get(all.len().checked_sub(1)? / 2)?;
+    Some(Variant {
+        runs: times,
+        ..(*middle).clone()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use timing::{Timings, law::none};
+
+    use super::*;
+
+    fn run(ms: u64, outcome: Outcome) -> Lesson {
+        let mut t = Timings::default();
+        t.time_blocking("only", none(), || ());
+        let mut variants = t.finish().variants;
+        variants[0].elapsed = Duration::from_millis(ms);
+        variants[0].runs = vec![variants[0].elapsed];
+        Lesson {
+            name: "test/run".into(),
+            title: String::new(),
+            asyncio: vec![],
+            outcome,
+            said: vec![],
+            variants,
+        }
+    }
+
+    #[test]
+    fn the_middle_one_stands_for_all_and_all_times_are_kept() {
+        let lesson = merged([30, 10, 20].map(|ms| run(ms, Outcome::Ran)).into()).unwrap();
+        assert_eq!(lesson.variants[0].elapsed, Duration::from_millis(20));
+        assert_eq!(
+            lesson.variants[0].runs,
+            [30, 10, 20].map(Duration::from_millis)
+        );
+    }
+
+    #[test]
+    fn a_failed_run_is_the_outcome() {
+        let failed = Outcome::Failed("burnt".into());
+        let lesson = merged(vec![run(1, Outcome::Ran), run(2, failed.clone())]).unwrap();
+        assert_eq!(lesson.outcome, failed);
+    }
+}

@@ -1,0 +1,133 @@
+//! One lesson, run once.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
+
+use anyhow::Result;
+use futures_util::{FutureExt, future::LocalBoxFuture};
+use timing::{
+    Measured, Timings,
+    judge::{Allowance, judge},
+    recorder::Recorder,
+    report::{Clock, Lesson, Outcome},
+};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::{
+    Run,
+    catalogue::Entry,
+    interrupt::{Stop, Why},
+};
+
+/// Blocking work that a lesson leaves behind may finish for this long after Ctrl-C.
+const TO_FINISH: Duration = Duration::from_secs(10);
+
+/// What all lessons of an invocation run with.
+pub struct Conditions<'a, O> {
+    pub chapter: &'a str,
+    pub options: &'a O,
+    pub clock: Clock,
+    pub recorder: &'a Recorder,
+    pub stop: &'a Stop,
+}
+
+impl<O> Conditions<'_, O> {
+    /// Runs the lesson and judges it. `Err` when it was asked to stop.
+    pub fn run(&self, entry: &Entry<'_, O>) -> Result<Lesson, Why> {
+        let mut timings = Timings::on(self.recorder.clone());
+        let ended = match entry.lesson.run {
+            Run::OnLoop(run) => {
+                let paused = self.clock == Clock::Virtual;
+                let runtime = Builder::new_current_thread()
+                    .enable_all()
+                    .start_paused(paused)
+                    .build();
+                self.on(runtime, run(&mut timings, self.options))?
+            }
+            Run::MultiThread(run) => {
+                let runtime = Builder::new_multi_thread().enable_all().build();
+                self.on(runtime, run(&mut timings, self.options))?
+            }
+            Run::OffLoop(run) => {
+                let run = AssertUnwindSafe(|| run(&mut timings, self.options));
+                catch_unwind(run).unwrap_or_else(|panic| Err(as_error(panic.as_ref())))
+            }
+        };
+        if let Some(why) = self.stop.requested() {
+            return Err(why);
+        }
+        let outcome = match ended {
+            Ok(()) => Outcome::Ran,
+            Err(error) => Outcome::Failed(format!("{error:#}")),
+        };
+        Ok(self.judged(entry, timings.finish(), outcome))
+    }
+
+    /// Drives the lesson on a runtime of its own until it ends or is asked to stop; then its future is dropped,
+    /// which is how a task is told.
+    fn on(
+        &self,
+        runtime: std::io::Result<Runtime>,
+        lesson: LocalBoxFuture<'_, Result<()>>,
+    ) -> Result<Result<()>, Why> {
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                return Ok(Err(
+                    anyhow::Error::new(error).context("no runtime could be built")
+                ));
+            }
+        };
+        let ended = runtime.block_on(async {
+            tokio::select! {
+                biased;
+                why = self.stop.wait() => Err(why),
+                ended = AssertUnwindSafe(lesson).catch_unwind() => Ok(ended),
+            }
+        });
+        if ended.is_err() {
+            runtime.shutdown_timeout(TO_FINISH);
+        }
+        Ok(ended?.unwrap_or_else(|panic| Err(as_error(panic.as_ref()))))
+    }
+
+    fn judged(&self, entry: &Entry<'_, O>, measured: Measured, outcome: Outcome) -> Lesson {
+        let mut variants = measured.variants;
+        // What runs on the real clock only does real I/O, or blocks: each of its waits may be late.
+        let allowance = match entry.header.real_clock {
+            Some(_) => Allowance::PerRound,
+            None => Allowance::Once,
+        };
+        if measured.judged {
+            for variant in &mut variants {
+                judge(variant, self.clock, allowance);
+            }
+        }
+        Lesson {
+            said: measured.said,
+            variants,
+            ..self.not_run(entry, outcome)
+        }
+    }
+
+    /// A lesson that measured nothing.
+    pub fn not_run(&self, entry: &Entry<'_, O>, outcome: Outcome) -> Lesson {
+        Lesson {
+            name: format!("{}/{}", self.chapter, entry.name),
+            title: entry.header.title.clone(),
+            asyncio: entry.header.asyncio.clone(),
+            outcome,
+            said: Vec::new(),
+            variants: Vec::new(),
+        }
+    }
+}
+
+fn as_error(panic: &(dyn Any + Send)) -> anyhow::Error {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    anyhow::anyhow!("it panicked: {}", text.unwrap_or("(no message)"))
+}
