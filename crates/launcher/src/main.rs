@@ -1,2 +1,7 @@
-//! Behind `cargo demo`.
-fn main() {}
+//! Behind `cargo demo`: find a lesson, build its chapter, run it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    launcher::main(std::env::args_os().skip(1))
+}

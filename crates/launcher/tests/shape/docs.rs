@@ -1,0 +1,251 @@
+//! Documents: the lessons they name exist, every lesson is on the map, and what they claim is proven where they say.
+
+use std::{fs, path::PathBuf};
+
+use launcher::Workspace;
+
+use crate::{
+    assert_none, at, files,
+    markdown::{Piece, codes, pieces, prose, rows},
+    read, root, short, workspace,
+};
+
+/// The documents that a reader is sent to; without them the rules below would hold of nothing.
+const REQUIRED: [&str; 6] = [
+    "README.md",
+    "docs/asyncio-map.md",
+    "docs/choosing.md",
+    "docs/errata.md",
+    "docs/false-friends.md",
+    "docs/glossary.md",
+];
+
+/// README and everything in docs; panics when one of the required ones is missing.
+pub fn documents() -> Vec<PathBuf> {
+    let root = root();
+    let missing = |name: &&str| !root.join(name).is_file();
+    let missing: Vec<&str> = REQUIRED.into_iter().filter(missing).collect();
+    assert!(missing.is_empty(), "missing: {}", missing.join(", "));
+    let mut paths = vec![root.join("README.md")];
+    paths.extend(files(&root.join("docs"), "md"));
+    paths
+}
+
+fn lessons(workspace: &Workspace) -> Vec<String> {
+    let path = |(chapter, lesson): (&launcher::Chapter, &launcher::Lesson)| {
+        format!("{}/{}", chapter.name, lesson.name)
+    };
+    workspace.lessons().map(path).collect()
+}
+
+/// Lessons that the map doesn't lead to.
+fn not_on_the_map(map: &str, lessons: &[String]) -> Vec<String> {
+    let named: Vec<&str> = prose(map)
+        .iter()
+        .flat_map(|(_, line)| codes(line))
+        .collect();
+    let is_missing = |lesson: &&String| !named.contains(&lesson.as_str());
+    let complaint = |lesson| format!("`{lesson}` is not on the map");
+    lessons.iter().filter(is_missing).map(complaint).collect()
+}
+
+/// `chapter/lesson` in a document where no such lesson is. In a column of lessons everything with a slash has to be
+/// one; elsewhere only what begins with a chapter's name is taken for a lesson.
+fn unknown_lessons(text: &str, lessons: &[String]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let is_lesson = |name: &str| lessons.iter().any(|lesson| lesson == name);
+    let chapters: Vec<&str> = lessons.iter().filter_map(|l| l.split('/').next()).collect();
+    for (number, line) in prose(text) {
+        for name in codes(line)
+            .into_iter()
+            .filter(|name| looks_like_a_lesson(name))
+        {
+            let chapter = name.split('/').next().unwrap_or(name);
+            if chapters.contains(&chapter) && !is_lesson(name) {
+                complaints.push(format!("{number}: there is no lesson `{name}`"));
+            }
+        }
+    }
+    for row in rows(text) {
+        let number = row.line;
+        let in_column = row
+            .cells
+            .iter()
+            .filter(|(head, _)| head.to_lowercase().contains("lesson"));
+        for name in in_column.flat_map(|(_, cell)| codes(cell)) {
+            let complaint = format!("{number}: there is no lesson `{name}`");
+            if name.contains('/') && !is_lesson(name) && !complaints.contains(&complaint) {
+                complaints.push(complaint);
+            }
+        }
+    }
+    complaints
+}
+
+fn looks_like_a_lesson(text: &str) -> bool {
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
+    };
+    text.split_once('/')
+        .is_some_and(|(chapter, lesson)| is_name(chapter) && is_name(lesson))
+}
+
+/// A source and the function in it that a line points to: `` `demos/…/x.rs` `a_test` `` or `` [`a_test`](../demos/…/x.rs) ``.
+fn proofs(line: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut source: Option<String> = None;
+    for piece in pieces(line) {
+        let (text, target) = match piece {
+            Piece::Code(text) => (text, None),
+            Piece::Link { text, target } => {
+                (codes(text).first().copied().unwrap_or(text), Some(target))
+            }
+        };
+        let here = target.and_then(demo_source).or_else(|| demo_source(text));
+        if here.is_some() {
+            source = here;
+        }
+        if is_function(text)
+            && let Some(source) = &source
+        {
+            found.push((source.clone(), text.to_owned()));
+        }
+    }
+    found
+}
+
+fn demo_source(path: &str) -> Option<String> {
+    let path = path.split('#').next()?;
+    let path = &path[path.find("demos/ch")?..];
+    path.ends_with(".rs").then(|| path.to_owned())
+}
+
+/// A test's name is a sentence, so it has a `_`; a word without one may be any name.
+fn is_function(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    text.contains('_') && !text.starts_with('_') && text.chars().all(is_part)
+}
+
+/// Claims in a table without a proof, and proofs that aren't where they are said to be.
+fn unproven(text: &str, source: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for row in rows(text) {
+        let line = text.lines().nth(row.line - 1).unwrap_or_default();
+        if proofs(line).is_empty() {
+            complaints.push(format!("{}: names no test that proves it", row.line));
+        }
+    }
+    for (number, line) in prose(text) {
+        for (path, function) in proofs(line) {
+            match source(&path) {
+                None => complaints.push(format!("{number}: there is no {path}")),
+                Some(text) if !text.contains(&format!("fn {function}(")) => {
+                    complaints.push(format!("{number}: no `{function}` in {path}"));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    complaints
+}
+
+#[cfg(test)]
+mod seeded {
+    use super::*;
+
+    fn known() -> Vec<String> {
+        ["tasks/join", "tasks/join-errors"]
+            .map(str::to_owned)
+            .into()
+    }
+
+    #[test]
+    fn finds_a_lesson_that_is_not_on_the_map() {
+        let map = "| asyncio | lesson |\n|---|---|\n| gather | [`tasks/join-errors`](x) |\n";
+        assert_eq!(
+            not_on_the_map(map, &known()),
+            ["`tasks/join` is not on the map"]
+        );
+        assert_none(&not_on_the_map(&format!("{map}\n`tasks/join`"), &known()));
+    }
+
+    #[test]
+    fn finds_a_lesson_that_does_not_exist() {
+        let good = "`tokio/sync` `tasks/join` `src/main.rs`\n\n| lesson | x |\n|---|---|\n| `tasks/join` `join` | `a/b` |\n";
+        assert_none(&unknown_lessons(good, &known()));
+        assert_eq!(
+            unknown_lessons("see [`tasks/jion`](x)", &known()),
+            ["1: there is no lesson `tasks/jion`"]
+        );
+        let column = "| Lessons |\n|---|\n| `http/get` |\n| `tasks/jion` |\n";
+        assert_eq!(
+            unknown_lessons(column, &known()),
+            [
+                "4: there is no lesson `tasks/jion`",
+                "3: there is no lesson `http/get`"
+            ]
+        );
+    }
+
+    #[test]
+    fn finds_a_proof_that_is_not_there() {
+        let source = |path: &str| {
+            (path == "demos/ch02-tasks/src/join.rs").then(|| "fn keeps_the_order() {}".to_owned())
+        };
+        let good = "| word | proof |\n|---|---|\n| gather | `demos/ch02-tasks/src/join.rs` `keeps_the_order` |\n\
+                    | wait | [`keeps_the_order`](../demos/ch02-tasks/src/join.rs#L3) |\n";
+        assert_none(&unproven(good, source));
+        for (with, without, complaint) in [
+            (
+                "src/join.rs` `keeps_the_order`",
+                "src/join.rs` `keeps_the_peace`",
+                "3: no `keeps_the_peace` in demos/ch02-tasks/src/join.rs",
+            ),
+            (
+                "[`keeps_the_order`]",
+                "[`keeps_the`]",
+                "4: no `keeps_the` in demos/ch02-tasks/src/join.rs",
+            ),
+            (
+                "src/join.rs#L3",
+                "src/gone.rs",
+                "4: there is no demos/ch02-tasks/src/gone.rs",
+            ),
+            (
+                " `keeps_the_order` |",
+                " |",
+                "3: names no test that proves it",
+            ),
+        ] {
+            assert_eq!(unproven(&good.replace(with, without), source), [complaint]);
+        }
+    }
+}
+
+#[test]
+fn every_lesson_is_on_the_asyncio_map() {
+    documents();
+    let map = read(&root().join("docs/asyncio-map.md"));
+    assert_none(&not_on_the_map(&map, &lessons(&workspace())));
+}
+
+#[test]
+fn every_lesson_that_is_named_exists() {
+    let lessons = lessons(&workspace());
+    let mut found = Vec::new();
+    for path in documents() {
+        found.extend(at(&short(&path), unknown_lessons(&read(&path), &lessons)));
+    }
+    assert_none(&found);
+}
+
+#[test]
+fn every_false_friend_is_proven_by_a_test() {
+    documents();
+    let text = read(&root().join("docs/false-friends.md"));
+    let source = |path: &str| fs::read_to_string(root().join(path)).ok();
+    assert_none(&at("docs/false-friends.md", unproven(&text, source)));
+}
