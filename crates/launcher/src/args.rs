@@ -14,7 +14,7 @@ pub const SHARED_VALUED: [&str; 8] = [
 ];
 
 /// The flags of every chapter that take none.
-pub const SHARED_SWITCHES: [&str; 9] = [
+pub const SHARED_SWITCHES: [&str; 7] = [
     "-l",
     "--list",
     "--source",
@@ -22,8 +22,6 @@ pub const SHARED_SWITCHES: [&str; 9] = [
     "--check",
     "-h",
     "--help",
-    "-V",
-    "--version",
 ];
 
 /// One argument and what it is.
