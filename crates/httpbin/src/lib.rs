@@ -1,1 +1,54 @@
-//! x
+//! A local stand-in for httpbin.org, so that no lesson needs the internet.
+//!
+//! It answers with httpbin's own paths, status codes and JSON shapes, so a client written for httpbin.org works
+//! unchanged against [`Server::url`]. What httpbin has no path for stands under `/stand-in/`: users to fetch, a path
+//! that fails the first times it is asked, and the server's own count of connections and requests ([`Stats`]).
+//!
+//! ```
+//! # async fn get(url: &str) -> std::io::Result<String> {
+//! #     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//! #     let host = url.trim_start_matches("http://").split('/').next().unwrap();
+//! #     let mut stream = tokio::net::TcpStream::connect(host).await?;
+//! #     let path = url.trim_start_matches("http://").trim_start_matches(host);
+//! #     stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").as_bytes()).await?;
+//! #     let mut answer = String::new();
+//! #     stream.read_to_string(&mut answer).await?;
+//! #     Ok(answer)
+//! # }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! let server = httpbin::Server::start().await?;
+//! let answer = get(&format!("{}/get?dish=tea", server.url())).await?;
+//! assert!(answer.contains(r#""dish": "tea""#));
+//! assert_eq!(server.stats().requests, 1);
+//! server.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Why hyper and no framework
+//!
+//! reqwest brings hyper anyway, so the server costs the build next to nothing; and one `match` on the parts of the
+//! path is a routing table that reads well: `["delay", seconds] => …`. The accept loop is the crate's own: it is
+//! where connections are counted, bounded in time at shutdown and cut when the server is dropped.
+//!
+//! # Where it differs from httpbin.org
+//!
+//! * What makes httpbin.org answer 500 (a delay that is no number, a redirect zero times, a malformed
+//!   `%`-sequence) is answered 400 with a sentence that says what is wrong.
+//! * A seed gives `/bytes` the same bytes every time, though not the bytes Python's generator would give.
+//! * Text outside ASCII stands in the JSON as itself, not as `\u` escapes.
+//! * A request body may have 16 MiB; a larger one is answered 413.
+//! * Only the paths named on the start page (`/`) exist. HTTP/1 only, no TLS, no compression.
+
+mod body;
+mod connection;
+mod json;
+mod pairs;
+mod random;
+mod routes;
+mod server;
+mod stats;
+
+pub use server::Server;
+pub use stats::Stats;
