@@ -53,8 +53,8 @@ impl Default for Timings {
 impl Timings {
     /// Measures with a recorder that is installed already.
     pub fn on(recorder: Recorder) -> Self {
-        // What was said before belongs to the lesson before.
-        recorder.take_said_after();
+        // What was said before belongs to the lesson before, and so does its clock.
+        recorder.forget();
         Self {
             recorder,
             said: Vec::new(),

@@ -100,7 +100,9 @@ where
         event.record(&mut line);
         let span = ctx.lookup_current();
         let ending = line.only_ending();
-        if let (Some(ending), Some(span)) = (ending, &span) {
+        if let (Some(ending), Some(span)) = (ending, &span)
+            && same_function(event.metadata(), span.metadata())
+        {
             self.note_ending(span, ending);
         }
         if ending == Some(Ending::Return) {
@@ -120,7 +122,6 @@ where
 }
 
 impl Recorder {
-    /// The poll that reports its ending is still going on: it ends with its exit.
     fn note_ending<'a, S: LookupSpan<'a>>(&self, span: &SpanRef<'a, S>, ending: Ending) {
         let extensions = span.extensions();
         let Some(slot) = extensions.get::<Slot>() else {
@@ -130,12 +131,19 @@ impl Recorder {
             return;
         };
         if let Some(variant) = self.state().variant(slot.epoch) {
-            variant.lanes[index].ended = Some(match ending {
+            let ended = match ending {
                 Ending::Return => Ended::Returned,
                 Ending::Error => Ended::Failed,
-            });
+            };
+            variant.note_ending(index, ended);
         }
     }
+}
+
+/// Whether an ending is the span's own. Where a span was refused, the function still reports its ending, inside whatever
+/// span it was called from; the attribute makes span and report in one place of the source.
+fn same_function(event: &Metadata<'_>, span: &Metadata<'_>) -> bool {
+    (event.line(), event.file()) == (span.line(), span.file())
 }
 
 fn with_slot<S: Subscriber + for<'a> LookupSpan<'a>>(

@@ -1,21 +1,20 @@
 //! From `tracing` to lanes: a span becomes a lane, every enter and exit a poll, every event a line of narration.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard},
-    thread::ThreadId,
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::time::Instant;
 use tracing_subscriber::{layer::SubscriberExt, registry::Registry};
 
 use crate::{
     law::Law,
-    report::{Ended, Lane, LeftOut, Level, Poll, Said},
+    report::{Level, Said},
 };
+pub(crate) use recording::Recorded;
+use recording::Recording;
 
 mod fields;
 mod layer;
+mod recording;
 
 /// Spans a variant may open before further ones are refused. More lanes than this nobody reads, and a million of
 /// them would be what the lesson measures.
@@ -60,41 +59,6 @@ struct State {
     /// What was said since the last variant ended.
     after: Vec<Said>,
     listener: Option<Listener>,
-}
-
-/// A variant while it runs.
-struct Recording {
-    start: Instant,
-    loop_thread: ThreadId,
-    lanes: Vec<OpenLane>,
-    said: Vec<Said>,
-    spans: usize,
-    turns: u32,
-    left_out: LeftOut,
-    kept_polls: usize,
-}
-
-struct OpenLane {
-    lane: Lane,
-    /// The poll that is going on.
-    entered: Option<Entered>,
-    /// Ended in the poll that is going on, or before it.
-    ended: Option<Ended>,
-}
-
-struct Entered {
-    at: Duration,
-    turn: u32,
-    on_loop: bool,
-    unwinding: bool,
-}
-
-/// What a variant left behind.
-#[derive(Default)]
-pub(crate) struct Recorded {
-    pub lanes: Vec<Lane>,
-    pub said: Vec<Said>,
-    pub left_out: LeftOut,
 }
 
 impl Recorder {
@@ -147,6 +111,13 @@ impl Recorder {
         Some(recorded)
     }
 
+    /// Forgets the last variant: its clock, and what was said since it ended.
+    pub(crate) fn forget(&self) {
+        let mut state = self.state();
+        state.began = None;
+        state.after.clear();
+    }
+
     /// What was said since the last variant ended.
     pub(crate) fn take_said_after(&self) -> Vec<Said> {
         std::mem::take(&mut self.state().after)
@@ -187,157 +158,12 @@ impl State {
             }
             return;
         };
-        if variant.said.len() < MAX_SAID {
-            variant.said.push(said.clone());
-        } else {
-            variant.left_out.said += 1;
-        }
+        variant.keep_said(said);
     }
 
     /// The variant of this epoch, if it still runs.
     fn variant(&mut self, epoch: u32) -> Option<&mut Recording> {
         self.variant.as_mut().filter(|_| self.epoch == epoch)
-    }
-}
-
-impl Recording {
-    fn new(start: Instant) -> Self {
-        Self {
-            start,
-            loop_thread: std::thread::current().id(),
-            lanes: Vec::new(),
-            said: Vec::new(),
-            spans: 0,
-            turns: 0,
-            left_out: LeftOut::default(),
-            kept_polls: 0,
-        }
-    }
-
-    /// Whether one more span may be opened; counts it either way.
-    fn admit(&mut self) -> bool {
-        let admitted = self.spans < MAX_SPANS;
-        if admitted {
-            self.spans += 1;
-        } else {
-            self.left_out.spans += 1;
-        }
-        admitted
-    }
-
-    fn now(&self) -> Duration {
-        self.start.elapsed()
-    }
-
-    fn open(&mut self, label: &str) -> usize {
-        let start = self.now();
-        let lane = Lane {
-            label: label.to_owned(),
-            start,
-            end: start,
-            ended: Ended::Outlived,
-            polls: Vec::new(),
-        };
-        self.lanes.push(OpenLane {
-            lane,
-            entered: None,
-            ended: None,
-        });
-        self.lanes.len() - 1
-    }
-
-    fn enter(&mut self, index: usize, unwinding: bool) {
-        let turn = self.turns;
-        self.turns += 1;
-        let on_loop = std::thread::current().id() == self.loop_thread;
-        let at = self.now();
-        self.lanes[index].entered = Some(Entered {
-            at,
-            turn,
-            on_loop,
-            unwinding,
-        });
-    }
-
-    fn exit(&mut self, index: usize, unwinding: bool) {
-        let now = self.now();
-        let open = &mut self.lanes[index];
-        let Some(entered) = open.entered.take() else {
-            return;
-        };
-        // An instrumented future is dropped inside its span. After its end, or while another lane's panic unwinds,
-        // that is no poll.
-        let done = open.ended.is_some() && open.lane.ended != Ended::Outlived;
-        if done || entered.unwinding {
-            if open.ended.is_none() {
-                open.end(now, Ended::Cancelled);
-            }
-            return;
-        }
-        if unwinding {
-            open.ended = Some(Ended::Panicked);
-        }
-        if let Some(ended) = open.ended {
-            open.end(now, ended);
-        }
-        if self.kept_polls < MAX_POLLS {
-            self.kept_polls += 1;
-            open.lane.polls.push(entered.until(now));
-        } else {
-            self.left_out.polls += 1;
-        }
-    }
-
-    /// The span is gone. Without an ending before, its future was dropped, and the last enter was the drop's.
-    fn close(&mut self, index: usize) {
-        let now = self.now();
-        let open = &mut self.lanes[index];
-        if open.ended.is_some() {
-            return;
-        }
-        let dropped = open.lane.polls.pop().map_or(now, |drop| {
-            self.kept_polls -= 1;
-            drop.start
-        });
-        open.end(dropped, Ended::Cancelled);
-    }
-
-    fn finish(self) -> Recorded {
-        let now = self.now();
-        let lanes = self.lanes.into_iter().map(|mut open| {
-            if let Some(entered) = open.entered.take() {
-                open.lane.polls.push(entered.until(now));
-            }
-            if open.ended.is_none() {
-                open.lane.end = now;
-            }
-            open.lane
-        });
-        Recorded {
-            // Dropped before it was ever polled: it never ran, and has no lane.
-            lanes: lanes.filter(|lane| !lane.polls.is_empty()).collect(),
-            said: self.said,
-            left_out: self.left_out,
-        }
-    }
-}
-
-impl OpenLane {
-    fn end(&mut self, now: Duration, ended: Ended) {
-        self.ended = Some(ended);
-        self.lane.end = now;
-        self.lane.ended = ended;
-    }
-}
-
-impl Entered {
-    fn until(self, end: Duration) -> Poll {
-        Poll {
-            start: self.at,
-            end,
-            turn: self.turn,
-            on_loop: self.on_loop,
-        }
     }
 }
 
