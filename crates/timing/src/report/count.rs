@@ -37,9 +37,14 @@ macro_rules! whole {
 }
 whole!(i32 u32 i64 u64 usize);
 
+/// JSON has no infinity and no NaN: they become their names, so that every report reads back as it was written.
 impl From<f64> for Value {
     fn from(number: f64) -> Self {
-        Self::Fraction(number)
+        if number.is_finite() {
+            Self::Fraction(number)
+        } else {
+            Self::Text(number.to_string())
+        }
     }
 }
 
