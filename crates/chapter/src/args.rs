@@ -18,11 +18,11 @@ pub struct Args<O: clap::Args> {
     #[arg(short, long)]
     pub list: bool,
 
-    /// Print the annotated source of the lessons instead of running them
+    /// Print the lessons' annotated source instead
     #[arg(long)]
     pub source: bool,
 
-    /// Run on Tokio's paused clock: exact, instant (lessons that do real I/O or block say so and are skipped)
+    /// Run on Tokio's paused clock: exact, instant
     #[arg(long = "virtual")]
     pub on_virtual_clock: bool,
 
@@ -30,7 +30,7 @@ pub struct Args<O: clap::Args> {
     #[arg(long)]
     pub check: bool,
 
-    /// Run each N times; the table gives min, median, max
+    /// Run each N times: min, median, max
     #[arg(short = 'n', long, value_name = "N", default_value = "1", value_parser = repeat, allow_hyphen_values = true)]
     pub repeat: u32,
 
@@ -42,20 +42,32 @@ pub struct Args<O: clap::Args> {
     #[arg(long, value_name = "DURATION", value_parser = slow, allow_hyphen_values = true)]
     pub slow: Option<Duration>,
 
-    /// Write the report as JSON ("-": stdout holds that one document, the rest goes to stderr)
+    /// Write the report as JSON; "-" leaves stdout to it
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 
-    /// Write a Chrome trace-event file, for Perfetto or speedscope
+    /// Write a Chrome trace, for Perfetto or speedscope
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
 
-    /// Draw the lanes: auto draws them unless --repeat makes one picture too few
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    /// Draw the lanes: auto (not with --repeat), always, never
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
     pub timeline: When,
 
-    /// Colour the output (NO_COLOR and CLICOLOR_FORCE are obeyed)
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    /// Colours: auto (obeys NO_COLOR), always, never
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
     pub color: When,
 
     #[command(flatten, next_help_heading = "This chapter's own")]

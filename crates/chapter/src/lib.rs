@@ -22,6 +22,7 @@ mod interrupt;
 mod locale;
 mod narration;
 mod output;
+mod page;
 mod progress;
 mod repeat;
 mod run;
@@ -114,6 +115,20 @@ macro_rules! run_on {
     (off_loop, |$t:ident, $options:ident| $call:expr) => {
         $crate::Run::OffLoop(|$t, $options| $call)
     };
+}
+
+/// The error with which a lesson says that it can't run here: it needs something that the reader must provide. It counts as
+/// skipped, not as failed; `why` says what to provide.
+///
+/// ```
+/// # fn run(server: Option<&str>) -> anyhow::Result<()> {
+/// let server = server.ok_or_else(|| chapter::skip("it needs a server; name one with MYSQL_URL"))?;
+/// # Ok(())
+/// # }
+/// # assert!(run(None).is_err());
+/// ```
+pub fn skip(why: impl Into<String>) -> anyhow::Error {
+    anyhow::Error::new(run::Skip(why.into()))
 }
 
 /// Runs a chapter's command line: what [`lessons!`] makes `main` of. `package` is the chapter's folder

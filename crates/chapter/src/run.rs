@@ -25,12 +25,24 @@ use crate::{
 /// Blocking work that a lesson leaves behind may finish for this long after Ctrl-C.
 const TO_FINISH: Duration = Duration::from_secs(10);
 
+/// What [`crate::skip`] makes.
+#[derive(Debug)]
+pub struct Skip(pub String);
+
+impl std::fmt::Display for Skip {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Skip {}
+
 /// What all lessons of an invocation run with.
 pub struct Conditions<'a, O> {
     pub chapter: &'a str,
     pub options: &'a O,
     pub clock: Clock,
-    pub recorder: &'a Recorder,
+    pub recorder: Recorder,
     pub stop: &'a Stop,
 }
 
@@ -61,7 +73,10 @@ impl<O> Conditions<'_, O> {
         }
         let outcome = match ended {
             Ok(()) => Outcome::Ran,
-            Err(error) => Outcome::Failed(format!("{error:#}")),
+            Err(error) => match error.downcast_ref::<Skip>() {
+                Some(Skip(why)) => Outcome::Skipped(why.clone()),
+                None => Outcome::Failed(format!("{error:#}")),
+            },
         };
         Ok(self.judged(entry, timings.finish(), outcome))
     }

@@ -1,29 +1,27 @@
 //! One invocation: the lessons in their order, what is printed of them, and the exit code.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use timing::{
-    draw::{self, Pen},
+    draw::Pen,
     recorder::Recorder,
-    report::{Build, Clock, Lesson, Outcome, Report, Verdict},
+    report::{Clock, Lesson, Outcome, Report},
     trace,
 };
 
 use crate::{
-    args::{Args, When},
+    args::Args,
     catalogue::{Catalogue, Entry},
     interrupt::{Stop, Why},
     locale,
     narration::Narration,
     output::Target,
+    page::Page,
     progress, repeat,
     run::Conditions,
     screen::Screen,
     usage::Usage,
 };
-
-/// Sentences about slow polls that stand below a lesson unasked.
-const MOST_SLOW: usize = 3;
 
 /// Runs what the command line asks for.
 pub fn run<O: clap::Args>(catalogue: &Catalogue<'_, O>, args: &Args<O>) -> Result<ExitCode, Usage> {
@@ -65,21 +63,21 @@ pub fn run<O: clap::Args>(catalogue: &Catalogue<'_, O>, args: &Args<O>) -> Resul
             return Ok(ExitCode::FAILURE);
         }
     };
-    let session = Session::new(catalogue, args, screen, stop, recorder);
+    let session = Session::new(catalogue, args, &screen, &stop, recorder);
     let (report, good) = session.run(&entries);
-    if session.stop.requested().is_some() {
-        return Ok(exit_code(&session.screen, session.stop.requested(), false));
+    if stop.requested().is_some() {
+        return Ok(exit_code(&screen, stop.requested(), false));
     }
     let mut failed = !good;
     let documents = [(json, as_json as fn(&Report) -> String), (trace, as_trace)];
     for (target, document) in documents {
         let Some(target) = target else { continue };
         if let Err(error) = target.write(&document(&report)) {
-            session.screen.complain(&error);
+            screen.complain(&error);
             failed = true;
         }
     }
-    Ok(exit_code(&session.screen, session.stop.requested(), failed))
+    Ok(exit_code(&screen, stop.requested(), failed))
 }
 
 /// What must stand before the first lesson: somebody who listens to signals, and the recorder.
@@ -118,22 +116,18 @@ fn as_trace(report: &Report) -> String {
 }
 
 struct Session<'a, O: clap::Args> {
-    catalogue: &'a Catalogue<'a, O>,
     args: &'a Args<O>,
-    screen: Arc<Screen>,
-    stop: Stop,
-    recorder: Recorder,
+    conditions: Conditions<'a, O>,
     narration: Arc<Narration>,
-    clock: Clock,
-    pen: Pen,
+    page: Page<'a, O>,
 }
 
 impl<'a, O: clap::Args> Session<'a, O> {
     fn new(
         catalogue: &'a Catalogue<'a, O>,
         args: &'a Args<O>,
-        screen: Arc<Screen>,
-        stop: Stop,
+        screen: &Arc<Screen>,
+        stop: &'a Stop,
         recorder: Recorder,
     ) -> Self {
         let clock = if args.on_virtual_clock {
@@ -150,29 +144,31 @@ impl<'a, O: clap::Args> Session<'a, O> {
         let narration = Arc::new(Narration::new(screen.clone(), pen, clock));
         let listener = narration.clone();
         recorder.listen(move |live| listener.hear(&live));
-        Self {
-            catalogue,
-            args,
-            screen,
-            stop,
-            recorder,
-            narration,
+        let conditions = Conditions {
+            chapter: catalogue.chapter,
+            options: &args.options,
             clock,
-            pen,
+            recorder,
+            stop,
+        };
+        Self {
+            args,
+            conditions,
+            narration,
+            page: Page::new(catalogue, args, screen.clone(), pen),
         }
     }
 
     /// Runs the lessons; the report, and whether all went well.
     fn run(&self, entries: &[&Entry<'_, O>]) -> (Report, bool) {
-        let mut report = Report::new(self.clock);
+        let mut report = Report::new(self.conditions.clock);
         let mut good = true;
         for (place, entry) in entries.iter().enumerate() {
-            if place > 0 {
-                self.screen.print("\n");
-            }
+            self.page.heading(entry, place == 0);
             match self.lesson(entry) {
                 Ok(lesson) => {
-                    good &= self.is_good(&lesson);
+                    self.page.end(entry, &lesson);
+                    good &= self.page.is_good(&lesson);
                     report.lessons.push(lesson);
                 }
                 Err(_stopped) => break,
@@ -182,147 +178,26 @@ impl<'a, O: clap::Args> Session<'a, O> {
     }
 
     fn lesson(&self, entry: &Entry<'_, O>) -> Result<Lesson, Why> {
-        let conditions = Conditions {
-            chapter: self.catalogue.chapter,
-            options: &self.args.options,
-            clock: self.clock,
-            recorder: &self.recorder,
-            stop: &self.stop,
-        };
-        self.heading(entry);
-        if let (Clock::Virtual, Some(why)) = (self.clock, &entry.header.real_clock) {
-            self.line(&format!("  skipped: {why}; run it without --virtual"));
-            return Ok(conditions.not_run(entry, Outcome::Skipped(why.clone())));
+        if let (Clock::Virtual, Some(why)) = (self.conditions.clock, &entry.header.real_clock) {
+            let why = format!("{why}; run it without --virtual");
+            return Ok(self.conditions.not_run(entry, Outcome::Skipped(why)));
         }
         let mut runs = Vec::new();
         let mut narrated = false;
         for nth in 0..self.args.repeat {
             self.narration.begin(nth > 0);
-            let run = conditions.run(entry);
+            let run = self.conditions.run(entry);
             narrated |= self.narration.end();
             let run = run?;
-            let failed = run.outcome != Outcome::Ran;
+            let ran = run.outcome == Outcome::Ran;
             runs.push(run);
-            if failed {
+            if !ran {
                 break;
             }
         }
-        let lesson = repeat::merged(runs).expect("a lesson is run once at least");
         if narrated {
-            self.screen.print("\n");
+            self.page.gap();
         }
-        self.figures(&lesson);
-        self.way_on(entry);
-        Ok(lesson)
+        Ok(repeat::merged(runs).expect("a lesson is run once at least"))
     }
-
-    fn heading(&self, entry: &Entry<'_, O>) {
-        let (chapter, header) = (self.catalogue.chapter, &entry.header);
-        let bold = anstyle::Style::new().bold();
-        let title = format!("{bold}{chapter}/{}{bold:#} · {}", entry.name, header.title);
-        self.line(&format!("{title}\nasyncio: {}", header.asyncio.join(", ")));
-        if let (Build::Debug, Some(why)) = (Build::THIS, &header.release_build) {
-            self.line(&format!(
-                "debug build: {why}; see cargo demo --release {chapter} {}",
-                entry.name
-            ));
-        }
-        self.screen.print("\n");
-    }
-
-    fn figures(&self, lesson: &Lesson) {
-        self.screen.print(&draw::table(lesson, self.pen));
-        let drawn = match self.args.timeline {
-            When::Auto => self.args.repeat == 1,
-            When::Always => true,
-            When::Never => false,
-        };
-        let timeline = if drawn {
-            draw::timeline(lesson, self.pen)
-        } else {
-            String::new()
-        };
-        if !timeline.is_empty() {
-            self.screen.print(&format!("\n{timeline}"));
-        }
-        let slow = draw::slow_polls(lesson, self.pen.slow);
-        let most = if self.args.slow.is_some() {
-            slow.len()
-        } else {
-            MOST_SLOW
-        };
-        if !slow.is_empty() {
-            self.screen.print("\n");
-        }
-        for sentence in slow.iter().take(most) {
-            self.line(&format!("  {sentence}"));
-        }
-        if slow.len() > most {
-            self.line(&format!(
-                "  … {} more: see --slow {}",
-                slow.len() - most,
-                shown(self.pen.slow)
-            ));
-        } else if slow.is_empty() && self.args.slow.is_some() {
-            self.line(&format!(
-                "\n  no poll took {} or longer",
-                shown(self.pen.slow)
-            ));
-        }
-    }
-
-    fn way_on(&self, entry: &Entry<'_, O>) {
-        let next = self
-            .catalogue
-            .next(entry)
-            .map(|next| format!("   next: {next}"));
-        let read = format!(
-            "\n  read it: {}{}",
-            self.catalogue.path(entry),
-            next.unwrap_or_default()
-        );
-        self.line(&read);
-    }
-
-    /// Says what went wrong; whether nothing did.
-    fn is_good(&self, lesson: &Lesson) -> bool {
-        if let Outcome::Failed(why) = &lesson.outcome {
-            self.screen
-                .complain(&format!("{} failed: {why}", lesson.name));
-            return false;
-        }
-        let broken = lesson
-            .variants
-            .iter()
-            .filter(|variant| variant.verdict == Verdict::Broken);
-        let broken: Vec<_> = broken.collect();
-        for variant in broken.iter().filter(|_| self.args.check) {
-            let law = variant.law.as_ref().expect("only a law can be broken");
-            let runs = variant.runs.iter().copied();
-            let (shortest, longest) = (runs.clone().min(), runs.max());
-            let furthest = if shortest < Some(law.bound) {
-                shortest
-            } else {
-                longest
-            };
-            self.screen.complain(&format!(
-                "{}: {:?} took {}, its law is {} = {}",
-                lesson.name,
-                variant.label,
-                shown(furthest.unwrap_or_default()),
-                law.text,
-                shown(law.bound),
-            ));
-        }
-        !self.args.check || broken.is_empty()
-    }
-
-    fn line(&self, text: &str) {
-        self.screen.print(&format!("{}\n", self.pen.text(text)));
-    }
-}
-
-/// As it is typed: `100ms`.
-fn shown(time: Duration) -> String {
-    humantime::format_duration(time).to_string()
 }

@@ -1,0 +1,172 @@
+//! What stands around a lesson's narration: its heading, its figures, the way on, and what went wrong.
+
+use std::{sync::Arc, time::Duration};
+
+use timing::{
+    draw::{self, Pen},
+    report::{Build, Lesson, Outcome, Variant, Verdict},
+};
+
+use crate::{
+    args::{Args, When},
+    catalogue::{Catalogue, Entry},
+    screen::Screen,
+};
+
+/// Sentences about slow polls that stand below a lesson unasked.
+const MOST_SLOW: usize = 3;
+
+pub struct Page<'a, O> {
+    catalogue: &'a Catalogue<'a, O>,
+    screen: Arc<Screen>,
+    pen: Pen,
+    /// Whether the lanes are drawn.
+    drawn: bool,
+    /// How many slow polls are named, and whether the reader asked for them.
+    slow: (usize, bool),
+    check: bool,
+}
+
+impl<'a, O: clap::Args> Page<'a, O> {
+    pub fn new(
+        catalogue: &'a Catalogue<'a, O>,
+        args: &Args<O>,
+        screen: Arc<Screen>,
+        pen: Pen,
+    ) -> Self {
+        let drawn = match args.timeline {
+            When::Auto => args.repeat == 1,
+            When::Always => true,
+            When::Never => false,
+        };
+        let asked = args.slow.is_some();
+        let slow = (if asked { usize::MAX } else { MOST_SLOW }, asked);
+        Self {
+            catalogue,
+            screen,
+            pen,
+            drawn,
+            slow,
+            check: args.check,
+        }
+    }
+
+    pub fn heading(&self, entry: &Entry<'_, O>, first: bool) {
+        if !first {
+            self.gap();
+        }
+        let (chapter, header) = (self.catalogue.chapter, &entry.header);
+        let bold = anstyle::Style::new().bold();
+        self.line(&format!(
+            "{bold}{chapter}/{}{bold:#} · {}",
+            entry.name, header.title
+        ));
+        self.line(&format!("asyncio: {}", header.asyncio.join(", ")));
+        if let (Build::Debug, Some(why)) = (Build::THIS, &header.release_build) {
+            self.line(&format!("debug build: {why}"));
+            self.line(&format!(
+                "figures that count: cargo demo {chapter}/{} --release",
+                entry.name
+            ));
+        }
+        self.gap();
+    }
+
+    /// Everything below the narration.
+    pub fn end(&self, entry: &Entry<'_, O>, lesson: &Lesson) {
+        if let Outcome::Skipped(why) = &lesson.outcome {
+            self.line(&format!("  skipped: {why}"));
+            return;
+        }
+        self.screen.print(&draw::table(lesson, self.pen));
+        let timeline = draw::timeline(lesson, self.pen);
+        if self.drawn && !timeline.is_empty() {
+            self.gap();
+            self.screen.print(&timeline);
+        }
+        self.slow_polls(lesson);
+        self.way_on(entry);
+    }
+
+    fn slow_polls(&self, lesson: &Lesson) {
+        let (most, asked) = self.slow;
+        let slow = draw::slow_polls(lesson, self.pen.slow);
+        if slow.is_empty() && !asked {
+            return;
+        }
+        self.gap();
+        for sentence in slow.iter().take(most) {
+            self.line(&format!("  {sentence}"));
+        }
+        let threshold = shown(self.pen.slow);
+        if slow.len() > most {
+            self.line(&format!(
+                "  … {} more: see --slow {threshold}",
+                slow.len() - most
+            ));
+        } else if slow.is_empty() {
+            self.line(&format!("  no poll took {threshold} or longer"));
+        }
+    }
+
+    fn way_on(&self, entry: &Entry<'_, O>) {
+        let path = self.catalogue.path(entry);
+        let next = self
+            .catalogue
+            .next(entry)
+            .map(|next| format!("   next: {next}"));
+        self.gap();
+        self.line(&format!("  read it: {path}{}", next.unwrap_or_default()));
+    }
+
+    /// Says what went wrong; whether nothing did.
+    pub fn is_good(&self, lesson: &Lesson) -> bool {
+        if let Outcome::Failed(why) = &lesson.outcome {
+            self.screen
+                .complain(&format!("{} failed: {why}", lesson.name));
+            return false;
+        }
+        let broken = |variant: &&Variant| variant.verdict == Verdict::Broken;
+        let broken: Vec<&Variant> = lesson.variants.iter().filter(broken).collect();
+        if !self.check {
+            return true;
+        }
+        for variant in &broken {
+            self.screen
+                .complain(&format!("{}: {}", lesson.name, broken_law(variant)));
+        }
+        broken.is_empty()
+    }
+
+    pub fn gap(&self) {
+        self.screen.print("\n");
+    }
+
+    fn line(&self, text: &str) {
+        self.screen.print(&format!("{}\n", self.pen.text(text)));
+    }
+}
+
+/// Names the run that is furthest from the law.
+fn broken_law(variant: &Variant) -> String {
+    let Some(law) = &variant.law else {
+        return String::new();
+    };
+    let furthest = variant
+        .runs
+        .iter()
+        .max_by_key(|run| run.abs_diff(law.bound));
+    let took = furthest.copied().unwrap_or_default();
+    format!(
+        "{:?} took {}, its law is {} = {}",
+        variant.label,
+        shown(took),
+        law.text,
+        shown(law.bound)
+    )
+}
+
+/// As it is typed: `100ms`.
+fn shown(time: Duration) -> String {
+    humantime::format_duration(time).to_string()
+}

@@ -1,0 +1,135 @@
+//! A chapter whose lessons go wrong, each in a way of its own, so that the command line around them can be tested.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use chapter::{Lesson, NoOptions, Run};
+use timing::{Timings, law::exactly, ticks};
+use tokio::time::sleep;
+use tracing::{info, instrument};
+
+fn main() -> ExitCode {
+    let lessons: &[Lesson<NoOptions>] = &[
+        Lesson {
+            module: "keeps",
+            source: "//! # Keeps its law\n//!\n//! asyncio: sleep\n",
+            run: Run::OnLoop(|t, _| Box::pin(keeps(t))),
+        },
+        Lesson {
+            module: "breaks_a_law",
+            source: "//! # Breaks its law\n//!\n//! asyncio: sleep\n",
+            run: Run::OnLoop(|t, _| Box::pin(breaks_a_law(t))),
+        },
+        Lesson {
+            module: "fails",
+            source: "//! # Returns an error\n",
+            run: Run::MultiThread(|_, _| Box::pin(async { bail!("the stove is cold") })),
+        },
+        Lesson {
+            module: "panics",
+            source: "//! # Panics\n",
+            run: Run::OnLoop(|t, _| Box::pin(panics(t))),
+        },
+        Lesson {
+            module: "skips",
+            source: "//! # Needs a server\n",
+            run: Run::OffLoop(|_, _| Err(chapter::skip("it needs a server; name one"))),
+        },
+        Lesson {
+            module: "real",
+            source: "//! # Real clock only\n//!\n//! real clock: it reads sockets\n",
+            run: Run::OnLoop(|t, _| Box::pin(keeps(t))),
+        },
+        Lesson {
+            module: "waits",
+            source: "//! # Waits for an hour\n",
+            run: Run::OnLoop(|t, _| Box::pin(waits(t))),
+        },
+        Lesson {
+            module: "blocks",
+            source: "//! # Blocks its loop\n",
+            run: Run::OnLoop(|_, _| Box::pin(async { blocks() })),
+        },
+        Lesson {
+            module: "cleans_up_slowly",
+            source: "//! # Its blocking work takes long to end\n",
+            run: Run::OnLoop(|t, _| Box::pin(cleans_up_slowly(t))),
+        },
+        Lesson {
+            module: "talks",
+            source: "//! # Talks a lot\n",
+            run: Run::OnLoop(|t, _| Box::pin(talks(t))),
+        },
+    ];
+    chapter::main(
+        "ch00-misbehaving",
+        "what can go wrong around a lesson",
+        lessons,
+    )
+}
+
+async fn keeps(t: &mut Timings) -> Result<()> {
+    t.time("one tick", exactly(1), cook("tea", 1)).await;
+    Ok(())
+}
+
+async fn breaks_a_law(t: &mut Timings) -> Result<()> {
+    t.time("said one, took two", exactly(1), cook("tea", 2))
+        .await;
+    Ok(())
+}
+
+async fn panics(t: &mut Timings) -> Result<()> {
+    t.time("spilt", exactly(0), spill()).await;
+    Ok(())
+}
+
+async fn waits(t: &mut Timings) -> Result<()> {
+    let hour = 36_000;
+    let _cleaned = SaysGoodbye;
+    t.time("an hour", exactly(hour), cook("stock", hour)).await;
+    Ok(())
+}
+
+fn blocks() -> Result<()> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a blocked loop is what is tested"
+    )]
+    std::thread::sleep(std::time::Duration::from_secs(60));
+    Ok(())
+}
+
+async fn cleans_up_slowly(t: &mut Timings) -> Result<()> {
+    tokio::task::spawn_blocking(blocks);
+    waits(t).await
+}
+
+async fn talks(t: &mut Timings) -> Result<()> {
+    t.time("fifty lines", exactly(0), async {
+        for line in 1..=50 {
+            info!("line {line}");
+        }
+    })
+    .await;
+    Ok(())
+}
+
+#[instrument(ret)]
+async fn cook(dish: &'static str, time: u32) {
+    info!("on the stove");
+    sleep(ticks(time)).await;
+}
+
+#[instrument(ret)]
+async fn spill() {
+    panic!("milk");
+}
+
+struct SaysGoodbye;
+
+impl Drop for SaysGoodbye {
+    fn drop(&mut self) {
+        info!("cleaned up");
+    }
+}
