@@ -2,14 +2,14 @@
 
 mod await_suspends;
 mod entry_point;
+mod event_loop;
 mod lazy_future;
 mod one_cook;
 
 fn main() {
-    let _ = (
-        one_cook::run,
-        lazy_future::run,
-        entry_point::run,
-        await_suspends::run,
-    );
+    let _ = await_suspends::run;
+    let _ = entry_point::run;
+    let _ = event_loop::run;
+    let _ = lazy_future::run;
+    let _ = one_cook::run;
 }
