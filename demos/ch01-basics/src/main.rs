@@ -1,6 +1,7 @@
 //! What a future is, who runs it, and what waiting means.
 
 mod await_suspends;
+mod await_without_yield;
 mod entry_point;
 mod event_loop;
 mod lazy_future;
@@ -8,6 +9,7 @@ mod one_cook;
 
 fn main() {
     let _ = await_suspends::run;
+    let _ = await_without_yield::run;
     let _ = entry_point::run;
     let _ = event_loop::run;
     let _ = lazy_future::run;
