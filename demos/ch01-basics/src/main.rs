@@ -6,6 +6,7 @@ mod entry_point;
 mod event_loop;
 mod lazy_future;
 mod one_cook;
+mod sleep;
 
 fn main() {
     let _ = await_suspends::run;
@@ -14,4 +15,5 @@ fn main() {
     let _ = event_loop::run;
     let _ = lazy_future::run;
     let _ = one_cook::run;
+    let _ = sleep::run;
 }

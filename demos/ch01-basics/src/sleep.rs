@@ -1,0 +1,106 @@
+//! # Sleeping without blocking, and blocking without meaning to
+//!
+//! Tea and eggs take 2 ticks each. Two tokio sleeps overlap: 2 ticks for both. Two thread sleeps don't, although the code
+//! around them is the same, `async`, `.await`, `join!` and all: 4 ticks. `std::thread::sleep` doesn't tell the loop that it
+//! waits. It keeps the loop's only thread to itself, and meanwhile nothing else runs there: no request, no timer.
+//!
+//! asyncio: sleep, time.sleep
+//!
+//! real clock: a blocked thread passes no time on a paused clock, which then reads 0.
+//!
+//! ```python
+//! async def wait(): await asyncio.sleep(2)
+//! async def nap(): time.sleep(2)
+//!
+//! await asyncio.gather(wait(), wait())   # 2
+//! await asyncio.gather(nap(), nap())     # 4
+//! ```
+//!
+//! Not the same: Python finds out at run time that `await time.sleep(2)` awaits nothing (a TypeError, after the 2 seconds).
+//! Rust doesn't compile `thread::sleep(..).await` (E0277). Without the `.await` both let it pass, here as there; this workspace has
+//! clippy forbid it, so the one below has to say why it stands there.
+
+use std::thread;
+
+use anyhow::Result;
+use timing::{
+    Timings,
+    law::{max, sum},
+    ticks,
+};
+use tokio::time::sleep;
+use tracing::{info, instrument};
+
+pub async fn run(t: &mut Timings) -> Result<()> {
+    t.time("tokio sleeps, together", max([2, 2]), async {
+        tokio::join!(wait("tea", "kettle"), wait("eggs", "pan"))
+    })
+    .await;
+
+    t.time("thread sleeps, together", sum([2, 2]), async {
+        tokio::join!(nap("tea", "kettle"), nap("eggs", "pan"))
+    })
+    .await;
+    Ok(())
+}
+
+#[instrument(ret, skip(pot))]
+async fn wait(dish: &'static str, pot: &'static str) {
+    info!("{pot} on");
+    // Leaves a note with the loop's clock and returns to the loop. The thread is free, and nobody is asleep.
+    sleep(ticks(2)).await;
+    info!("done");
+}
+
+#[instrument(ret, skip(pot))]
+async fn nap(dish: &'static str, pot: &'static str) {
+    info!("{pot} on");
+    // Nothing in the signature, the types or the result tells this function from the other: only the time does, and
+    // the solid bar in the timeline. Reading a file or asking a database by a blocking call looks no different.
+    #[expect(clippy::disallowed_methods, reason = "the blocked loop is the lesson")]
+    thread::sleep(ticks(2)); // <- the difference
+    info!("done");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn tokio_sleeps_overlap_and_keep_the_thread_for_no_time() {
+        let mut t = Timings::default();
+        run(&mut t).await.unwrap();
+        let waits = &t["tokio sleeps, together"];
+        assert_eq!(waits.elapsed, ticks(2));
+        for dish in ["tea", "eggs"] {
+            let lane = waits.lane(dish);
+            assert_eq!(
+                lane.polls.len(),
+                2,
+                "one turn before the wait, one after it"
+            );
+            assert_eq!(lane.longest_poll(), ticks(0));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_thread_sleep_is_one_turn_and_the_other_begins_when_it_is_over() {
+        let mut t = Timings::default();
+        run(&mut t).await.unwrap();
+        let naps = &t["thread sleeps, together"];
+        for dish in ["tea", "eggs"] {
+            let lane = naps.lane(dish);
+            assert_eq!(lane.polls.len(), 1, "it never gave the thread back");
+            assert!(lane.longest_poll() >= ticks(2));
+            assert!(lane.polls[0].on_loop);
+        }
+        assert!(naps.lane("eggs").start >= naps.lane("tea").end);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_paused_clock_does_not_see_a_thread_sleep() {
+        let mut t = Timings::default();
+        run(&mut t).await.unwrap();
+        assert_eq!(t["thread sleeps, together"].elapsed, ticks(0));
+    }
+}
