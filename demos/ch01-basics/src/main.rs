@@ -6,6 +6,7 @@ mod entry_point;
 mod event_loop;
 mod lazy_future;
 mod one_cook;
+mod recursion;
 mod sleep;
 
 fn main() {
@@ -15,5 +16,6 @@ fn main() {
     let _ = event_loop::run;
     let _ = lazy_future::run;
     let _ = one_cook::run;
+    let _ = recursion::run;
     let _ = sleep::run;
 }
