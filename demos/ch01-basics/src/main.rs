@@ -2,6 +2,7 @@
 
 mod await_suspends;
 mod await_without_yield;
+mod awaitables;
 mod entry_point;
 mod event_loop;
 mod lazy_future;
@@ -12,6 +13,7 @@ mod sleep;
 fn main() {
     let _ = await_suspends::run;
     let _ = await_without_yield::run;
+    let _ = awaitables::run;
     let _ = entry_point::run;
     let _ = event_loop::run;
     let _ = lazy_future::run;
