@@ -3,7 +3,7 @@
 //!
 //! A chapter's `main.rs` is its modules and [`lessons!`]:
 //!
-//! ```ignore
+//! ```text
 //! mod join;
 //! mod flavours;
 //!

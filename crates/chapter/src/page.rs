@@ -90,7 +90,7 @@ impl<'a, O: clap::Args> Page<'a, O> {
 
     fn slow_polls(&self, lesson: &Lesson) {
         let (most, asked) = self.slow;
-        let slow = draw::slow_polls(lesson, self.pen.slow);
+        let slow = draw::slow_polls(lesson, self.pen.slow, asked);
         if slow.is_empty() && !asked {
             return;
         }

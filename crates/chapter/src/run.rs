@@ -111,10 +111,10 @@ impl<O> Conditions<'_, O> {
 
     fn judged(&self, entry: &Entry<'_, O>, measured: Measured, outcome: Outcome) -> Lesson {
         let mut variants = measured.variants;
-        // What runs on the real clock only does real I/O, or blocks: each of its waits may be late.
+        // What runs on the real clock only does real I/O, or blocks.
         let allowance = match entry.header.real_clock {
-            Some(_) => Allowance::PerRound,
-            None => Allowance::Once,
+            Some(_) => Allowance::RealIo,
+            None => Allowance::Timers,
         };
         if measured.judged {
             for variant in &mut variants {

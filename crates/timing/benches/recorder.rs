@@ -3,8 +3,7 @@
 
 use std::{future::Future, pin::Pin, process::ExitCode, task::Poll, time::Duration};
 
-use stats_alloc::INSTRUMENTED_SYSTEM;
-use timing::{Timings, law::none, recorder::Recorder};
+use timing::{Timings, law::none, memory::Usage, recorder::Recorder};
 use tokio::time::Instant;
 use tracing::instrument;
 
@@ -54,19 +53,14 @@ async fn mib_of_a_million_spans() -> f64 {
 
 /// Bytes that are allocated once every future was polled, while all of them are still there.
 async fn with_all_open() -> usize {
-    let before = allocated();
+    let before = Usage::now();
     let mut open: Vec<Pin<Box<dyn Future<Output = ()>>>> = Vec::with_capacity(SPANS as usize);
     for n in 0..SPANS {
         let mut future: Pin<Box<dyn Future<Output = ()>>> = Box::pin(stays(n));
         assert!(futures_util::poll!(&mut future).is_pending());
         open.push(future);
     }
-    allocated() - before
-}
-
-fn allocated() -> usize {
-    let stats = INSTRUMENTED_SYSTEM.stats();
-    stats.bytes_allocated - stats.bytes_deallocated
+    before.growth().asked
 }
 
 /// The two sides take turns, so that a machine that gets slower or faster meanwhile does so for both.

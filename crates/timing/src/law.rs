@@ -19,6 +19,8 @@ pub struct Law {
     pub bound: Duration,
     /// How many waits follow one another in it: each may be late by itself.
     pub rounds: u32,
+    /// How many waits there are in all: each may cost the machine some work.
+    pub waits: u32,
 }
 
 /// The kinds of [`Law`].
@@ -61,7 +63,8 @@ pub fn sum<T: Into<f64>>(terms: impl IntoIterator<Item = T>) -> Law {
         kind: Kind::Sum,
         text: list(&terms, " + "),
         bound: terms.iter().map(|&term| ticks(term)).sum(),
-        rounds: at_least_one(terms.len()),
+        rounds: number_of(&terms),
+        waits: number_of(&terms),
     }
 }
 
@@ -84,6 +87,7 @@ pub fn max<T: Into<f64>>(terms: impl IntoIterator<Item = T>) -> Law {
             .max()
             .unwrap_or_default(),
         rounds: 1,
+        waits: number_of(&terms),
     }
 }
 
@@ -111,6 +115,7 @@ pub fn waves(jobs: u32, at_once: u32, each: impl Into<f64>) -> Law {
         text: format!("⌈{jobs}/{at_once}⌉ × {each}"),
         bound: ticks(each) * rounds,
         rounds: rounds.max(1),
+        waits: jobs,
     }
 }
 
@@ -158,6 +163,7 @@ fn single(kind: Kind, sign: &str, count: f64) -> Law {
         text: format!("{sign}{count}"),
         bound: ticks(count),
         rounds: 1,
+        waits: 1,
     }
 }
 
@@ -174,8 +180,8 @@ fn list(terms: &[f64], between: &str) -> String {
     }
 }
 
-fn at_least_one(count: usize) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX).max(1)
+fn number_of(terms: &[f64]) -> u32 {
+    u32::try_from(terms.len()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -215,5 +221,12 @@ mod tests {
         assert_eq!(sum([1, 2, 1]).rounds, 3);
         assert_eq!(max([1, 2, 1]).rounds, 1);
         assert_eq!(waves(10, 3, 1).rounds, 4);
+    }
+
+    #[test]
+    fn every_wait_is_counted_at_once_or_not() {
+        for law in [sum([1; 10]), max([1; 10]), waves(10, 3, 1)] {
+            assert_eq!(law.waits, 10, "{}", law.text);
+        }
     }
 }

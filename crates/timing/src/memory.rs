@@ -8,28 +8,44 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 #[global_allocator]
 static COUNTING: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Bytes asked of the allocator by this process and not given back, as of now.
+/// Memory of this process at one moment, or the growth between two.
 ///
 /// ```
-/// let before = timing::memory::allocated();
+/// use timing::memory::Usage;
+/// let before = Usage::now();
 /// let sheet = vec![0_u8; 1 << 20];
-/// assert!(timing::memory::allocated() - before >= 1 << 20);
+/// assert!(before.growth().asked >= 1 << 20);
 /// drop(sheet);
 /// ```
-pub fn allocated() -> usize {
-    let stats = COUNTING.stats();
-    // Other threads go on between the two loads.
-    stats
-        .bytes_allocated
-        .saturating_sub(stats.bytes_deallocated)
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes asked of the allocator and not given back.
+    pub asked: usize,
+    /// Bytes resident in memory; `None` where the system doesn't say. Holds the allocator's spare pages and the
+    /// threads' stacks too, so it falls late or never.
+    pub resident: Option<usize>,
 }
 
-/// Bytes of this process that are resident in memory; `None` where the system doesn't say. Holds the allocator's spare
-/// pages and the threads' stacks too, so it falls late or never.
-///
-/// ```
-/// assert!(timing::memory::resident().is_none_or(|bytes| bytes > 0));
-/// ```
-pub fn resident() -> Option<usize> {
-    memory_stats::memory_stats().map(|stats| stats.physical_mem)
+impl Usage {
+    /// As of now, of all threads together.
+    pub fn now() -> Self {
+        let stats = COUNTING.stats();
+        Self {
+            // Other threads go on between the two loads.
+            asked: stats
+                .bytes_allocated
+                .saturating_sub(stats.bytes_deallocated),
+            resident: memory_stats::memory_stats().map(|stats| stats.physical_mem),
+        }
+    }
+
+    /// By how much it has grown since; what shrank counts as 0.
+    pub fn growth(&self) -> Self {
+        let now = Self::now();
+        let resident = now.resident.zip(self.resident);
+        Self {
+            asked: now.asked.saturating_sub(self.asked),
+            resident: resident.map(|(now, before)| now.saturating_sub(before)),
+        }
+    }
 }

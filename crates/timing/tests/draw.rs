@@ -53,7 +53,7 @@ async fn nap(dish: &'static str) {
 fn lesson(timings: Timings, clock: Clock) -> Lesson {
     let mut measured = timings.finish();
     for variant in &mut measured.variants {
-        judge(variant, clock, Allowance::Once);
+        judge(variant, clock, Allowance::Timers);
     }
     Lesson {
         name: "test/drawn".into(),
@@ -152,8 +152,8 @@ async fn a_blocked_loop_is_a_solid_bar_and_is_named() {
     let drawn = without_colour(&timeline(&lesson, PLAIN));
     let bars = drawn.lines().filter(|line| line.contains("##########"));
     assert_eq!(bars.count(), 2, "{drawn}");
-    assert_eq!(slow_polls(&lesson, FULL.slow).len(), 2);
-    assert!(slow_polls(&lesson, FULL.slow)[0].contains("held the loop for 1"));
+    assert_eq!(slow_polls(&lesson, FULL.slow, false).len(), 2);
+    assert!(slow_polls(&lesson, FULL.slow, false)[0].contains("held the loop for 1"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,10 @@
 //! The command line as a process: what it prints where, and how it ends.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test says no by panicking, its helpers too"
+)]
+
 use std::process::{Command, Output, Stdio};
 
 mod endings;

@@ -130,7 +130,7 @@ impl Narrator {
     ///     level: Level::Info,
     ///     text: "ready".into(),
     /// };
-    /// assert!(narrator.line(&said).ends_with("cook(\"tea\")   ready"));
+    /// assert!(narrator.line(&said).ends_with("cook(\"tea\")       ready"));
     /// ```
     pub fn line(&mut self, said: &Said) -> String {
         let label = said.lane.as_deref().unwrap_or_default();

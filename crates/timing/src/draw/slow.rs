@@ -2,13 +2,14 @@ use std::time::Duration;
 
 use crate::report::{Lane, Lesson, Poll};
 
-/// Every poll of a lesson that took `threshold` or longer, in words, the longest first: the task and how long it kept
-/// its thread, which is what asyncio's debug mode logs as a slow callback.
-pub fn slow_polls(lesson: &Lesson, threshold: Duration) -> Vec<String> {
+/// The polls of a lesson that took `threshold` or longer, in words, the longest first: the task and how long it kept
+/// its thread, which is what asyncio's debug mode logs as a slow callback. On other threads than the loop's nobody is
+/// held up; those polls are told if `elsewhere` too.
+pub fn slow_polls(lesson: &Lesson, threshold: Duration, elsewhere: bool) -> Vec<String> {
     let lanes = lesson.variants.iter().flat_map(|variant| &variant.lanes);
     let polls = lanes.flat_map(|lane| lane.polls.iter().map(move |poll| (lane, poll)));
     let mut slow: Vec<_> = polls
-        .filter(|(_, poll)| poll.length() >= threshold)
+        .filter(|(_, poll)| poll.length() >= threshold && (elsewhere || poll.on_loop))
         .collect();
     slow.sort_by_key(|(_, poll)| std::cmp::Reverse(poll.length()));
     slow.into_iter()

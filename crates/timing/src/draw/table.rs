@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 use unicode_width::UnicodeWidthStr;
 
 use super::{GREEN, Pen, RED, WIDTH, painted};
@@ -66,6 +66,11 @@ fn times(variants: &[Variant], pen: Pen) -> String {
     }
     for column in (0..figures).chain(compared.then_some(figures + usize::from(with_law))) {
         right_aligned(&mut table, column);
+    }
+    // Only the labels may wrap: a law in two lines is hard to compare.
+    for column in 0..table.column_count() - 1 {
+        let column = table.column_mut(column).expect("there are so many");
+        column.set_constraint(ColumnConstraint::ContentWidth);
     }
     indented(table)
 }

@@ -2,7 +2,7 @@
 
 use std::{thread::ThreadId, time::Duration};
 
-use tokio::time::Instant;
+use tokio::{runtime::Handle, time::Instant};
 
 use super::{MAX_POLLS, MAX_SAID, MAX_SPANS};
 use crate::report::{Ended, Lane, LeftOut, Poll, Said};
@@ -10,7 +10,10 @@ use crate::report::{Ended, Lane, LeftOut, Poll, Said};
 /// A variant while it runs.
 pub(super) struct Recording {
     start: Instant,
-    loop_thread: ThreadId,
+    /// The thread that drives the variant.
+    thread: ThreadId,
+    /// Whether it drove a runtime when the variant began; else the variant may still build one.
+    on_runtime: bool,
     lanes: Vec<OpenLane>,
     said: Vec<Said>,
     spans: usize,
@@ -54,7 +57,8 @@ impl Recording {
     pub(super) fn new(start: Instant) -> Self {
         Self {
             start,
-            loop_thread: std::thread::current().id(),
+            thread: std::thread::current().id(),
+            on_runtime: Handle::try_current().is_ok(),
             lanes: Vec::new(),
             said: Vec::new(),
             spans: 0,
@@ -113,7 +117,8 @@ impl Recording {
     pub(super) fn enter(&mut self, index: usize, unwinding: bool) {
         let turn = self.turns;
         self.turns += 1;
-        let on_loop = std::thread::current().id() == self.loop_thread;
+        let on_loop = std::thread::current().id() == self.thread
+            && (self.on_runtime || Handle::try_current().is_ok());
         let at = self.now();
         self.lanes[index].entered = Some(Entered {
             at,
@@ -185,12 +190,23 @@ impl Recording {
             }
             open.lane
         });
+        // Dropped before it was ever polled: it never ran, and has no lane.
+        let mut lanes: Vec<Lane> = lanes.filter(|lane| !lane.polls.is_empty()).collect();
+        number_turns(&mut lanes);
         Recorded {
-            // Dropped before it was ever polled: it never ran, and has no lane.
-            lanes: lanes.filter(|lane| !lane.polls.is_empty()).collect(),
+            lanes,
             said: self.said,
             left_out: self.left_out,
         }
+    }
+}
+
+/// Counts the polls anew: enters that turned out to be drops have left gaps.
+fn number_turns(lanes: &mut [Lane]) {
+    let mut polls: Vec<&mut Poll> = lanes.iter_mut().flat_map(|lane| &mut lane.polls).collect();
+    polls.sort_unstable_by_key(|poll| poll.turn);
+    for (turn, poll) in (0..).zip(polls) {
+        poll.turn = turn;
     }
 }
 

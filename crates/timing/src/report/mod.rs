@@ -227,7 +227,7 @@ pub struct Poll {
     pub end: Duration,
     /// The place among all polls of the variant, by their starts: tells the order where the clock stands still.
     pub turn: u32,
-    /// Whether it ran on the thread that drives the variant. A long poll there holds up everything else.
+    /// Whether it ran on the thread that drives the variant's event loop. A long poll there holds up everything else.
     pub on_loop: bool,
 }
 
