@@ -1,0 +1,194 @@
+//! # The checklist of good async code, run instead of recited
+//!
+//! Every list of good practice says it: await side by side, block nothing, bound what runs at once. Here each row names
+//! the lesson that measures it, runs that lesson, and asks whether its laws were kept to the nanosecond, or whether it
+//! counted what the row says. A row that stopped being true would say "broken".
+//!
+//! asyncio: best practices, checklist
+//!
+//! real clock: it starts other programs, each on a clock of its own
+//!
+//! ```python
+//! results = await asyncio.gather(*calls, return_exceptions=True)
+//! assert not any(isinstance(r, BaseException) for r in results)
+//! ```
+//!
+//! Not the same: most of the lists' rows are about what asyncio can't check for you. Some of them the compiler knows: a
+//! forgotten `.await` is a warning before anything runs, and a future awaited twice does not compile. What no compiler
+//! knows is whether waits overlap. That has to be measured, and is.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use timing::{
+    Timings,
+    law::none,
+    report::{Lesson, Outcome, Report, Verdict},
+};
+use tracing::instrument;
+
+use crate::options::Options;
+
+/// A practice, and the lesson that shows what it is worth.
+struct Row {
+    practice: &'static str,
+    lesson: &'static str,
+    proof: Proof,
+}
+
+/// What of the lesson must hold.
+enum Proof {
+    /// All its laws, on the paused clock, where they hold to the nanosecond or not at all.
+    Laws,
+    /// A figure beside a variant. The machine may be busy; a count doesn't mind.
+    Count {
+        variant: &'static str,
+        what: &'static str,
+        is: i64,
+    },
+}
+
+const ROWS: [Row; 5] = [
+    Row {
+        practice: "await what you call",
+        lesson: "basics/lazy-future",
+        proof: Proof::Laws,
+    },
+    Row {
+        practice: "wait side by side",
+        lesson: "basics/one-cook",
+        proof: Proof::Laws,
+    },
+    Row {
+        practice: "let others run in a long computation",
+        lesson: "basics/await-without-yield",
+        proof: Proof::Laws,
+    },
+    Row {
+        practice: "bound what runs at once",
+        lesson: "experiment/ten-urls",
+        proof: Proof::Count {
+            variant: "5 at once",
+            what: "in flight at once",
+            is: 5,
+        },
+    },
+    Row {
+        practice: "one client for all requests",
+        lesson: "experiment/ten-urls",
+        proof: Proof::Count {
+            variant: "one at a time",
+            what: "connections opened",
+            is: 1,
+        },
+    },
+];
+
+pub fn run(t: &mut Timings, _options: &Options) -> Result<()> {
+    for Row {
+        practice,
+        lesson,
+        proof,
+    } in &ROWS
+    {
+        let kept = t.time_blocking(*practice, none(), || ask(lesson, proof))?;
+        t.count("shown by", *lesson);
+        t.count("practice", if kept { "kept" } else { "broken" });
+    }
+    Ok(())
+}
+
+/// Runs the lesson as a reader would and holds its report against the row.
+#[instrument(ret, err, skip(proof))]
+fn ask(lesson: &str, proof: &Proof) -> Result<bool> {
+    let mut cargo = Command::new(option_env!("CARGO").unwrap_or("cargo"));
+    cargo
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["demo", lesson, "--json", "-"]);
+    if matches!(proof, Proof::Laws) {
+        cargo.arg("--virtual");
+    }
+    let output = cargo.output().context("cargo can't be started")?;
+    let report: Report = serde_json::from_slice(&output.stdout)
+        .with_context(|| String::from_utf8_lossy(&output.stderr).trim().to_owned())?;
+    match report.lessons.as_slice() {
+        [lesson] => Ok(holds(lesson, proof)),
+        lessons => bail!("asked for one lesson, got {}", lessons.len()),
+    }
+}
+
+fn holds(lesson: &Lesson, proof: &Proof) -> bool {
+    let mut variants = lesson.variants.iter();
+    let shown = match *proof {
+        Proof::Laws => {
+            !lesson.variants.is_empty() && variants.all(|one| one.verdict == Verdict::Kept)
+        }
+        Proof::Count { variant, what, is } => {
+            let counts = variants
+                .filter(|one| one.label == variant)
+                .flat_map(|one| &one.counts);
+            counts
+                .filter(|count| count.what == what)
+                .any(|count| count.value == is)
+        }
+    };
+    lesson.outcome == Outcome::Ran && shown
+}
+
+#[cfg(test)]
+mod tests {
+    use timing::law::exactly;
+
+    use super::*;
+
+    fn lesson(verdict: Verdict, slots: i64) -> Lesson {
+        let mut t = Timings::default();
+        t.time_blocking("5 at once", exactly(1), || ());
+        t.count("in flight at once", slots);
+        let mut variants = t.finish().variants;
+        variants[0].verdict = verdict;
+        Lesson {
+            name: "test/row".into(),
+            title: String::new(),
+            asyncio: vec![],
+            outcome: Outcome::Ran,
+            said: vec![],
+            variants,
+        }
+    }
+
+    #[test]
+    fn a_broken_law_breaks_its_row_and_so_does_a_lesson_that_measured_nothing() {
+        assert!(holds(&lesson(Verdict::Kept, 5), &Proof::Laws));
+        for verdict in [Verdict::Broken, Verdict::NotJudged] {
+            assert!(!holds(&lesson(verdict, 5), &Proof::Laws));
+        }
+        let empty = Lesson {
+            variants: vec![],
+            ..lesson(Verdict::Kept, 5)
+        };
+        assert!(!holds(&empty, &Proof::Laws));
+        let failed = Lesson {
+            outcome: Outcome::Failed("no".into()),
+            ..lesson(Verdict::Kept, 5)
+        };
+        assert!(!holds(&failed, &Proof::Laws));
+    }
+
+    #[test]
+    fn a_count_that_moved_breaks_its_row() {
+        let five = Proof::Count {
+            variant: "5 at once",
+            what: "in flight at once",
+            is: 5,
+        };
+        assert!(holds(&lesson(Verdict::NotJudged, 5), &five));
+        assert!(!holds(&lesson(Verdict::NotJudged, 6), &five));
+        let other = Proof::Count {
+            variant: "5 at once",
+            what: "renamed",
+            is: 5,
+        };
+        assert!(!holds(&lesson(Verdict::NotJudged, 5), &other));
+    }
+}
