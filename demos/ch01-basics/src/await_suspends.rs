@@ -1,8 +1,8 @@
 //! # `.await` suspends: who runs while one waits
 //!
-//! The cook puts the stew on and comes to an `.await`, with 2 ticks to go. There the function stops, in the middle of a
-//! line, keeps its place and gives the thread away. The dishwasher gets 5 turns on that same thread, and then the cook
-//! goes on where it stood. Of the 2 ticks it had the thread twice, for a moment: before the wait and after it.
+//! The cook puts the stew on and comes to an `.await`, with 2 ticks to go. There the function stops, in the middle of
+//! a line, keeps its place and gives the thread away. The dishwasher gets 5 turns on that same thread, and then the
+//! cook goes on where it stood. Of the 2 ticks it had the thread twice, for a moment: before the wait and after it.
 //!
 //! asyncio: await
 //!
@@ -14,10 +14,10 @@
 //! plate = (await (await take_order(7)).cook()).plate()
 //! ```
 //!
-//! Not the same: Rust's `.await` stands behind what it waits for, so a chain reads in the order in which it happens, with `?`
-//! in between: a step that fails ends the chain, and what stands to its right is never begun. Python has to read the
-//! same chain from the inside out. Both refuse `await` in a function that isn't `async`, since only what can stop and go
-//! on may wait like this: Python with SyntaxError, Rust with E0728.
+//! Not the same: Rust's `.await` stands behind what it waits for, so a chain reads in the order in which it happens,
+//! with `?` in between: a step that fails ends the chain, and what stands to its right is never begun. Python has to
+//! read the same chain from the inside out. Both refuse `await` in a function that isn't `async`, since only what can
+//! stop and go on may wait like this: Python with SyntaxError, Rust with E0728.
 
 use anyhow::{Result, ensure};
 use timing::{
@@ -67,8 +67,8 @@ impl Order {
     #[instrument(ret)]
     async fn cook(self) -> Dish {
         info!("on the stove");
-        // The name of the dish is needed after the wait. It isn't on the thread's stack meanwhile, where the dishwasher
-        // works: it is kept inside this future.
+        // The name of the dish is needed after the wait. It isn't on the thread's stack meanwhile, where the
+        // dishwasher works: it is kept inside this future.
         sleep(ticks(2)).await;
         info!("ready");
         Dish(self.0)

@@ -1,9 +1,9 @@
 //! # `await` is not a yield
 //!
-//! The cook peels 1 000 potatoes and awaits each of them. A second cook has been ready all the while, on the same thread, and
-//! has not done a single step: peeling never has to wait, so no `.await` here ever stops. One `yield_now` among the
-//! thousand, and the other one gets its turn: 1 step instead of 0. Whether a function gives the thread away is decided
-//! by what it waits for at the bottom, not by the word `await`.
+//! The cook peels 1 000 potatoes and awaits each of them. A second cook has been ready all the while, on the same
+//! thread, and has not done a single step: peeling never has to wait, so no `.await` here ever stops. One `yield_now`
+//! among the thousand, and the other one gets its turn: 1 step instead of 0. Whether a function gives the thread away
+//! is decided by what it waits for at the bottom, not by the word `await`.
 //!
 //! asyncio: sleep(0)
 //!
@@ -14,9 +14,10 @@
 //! await asyncio.sleep(0)               # now they do
 //! ```
 //!
-//! Not the same: in this, Rust and Python agree. But where asyncio has `sleep(0)`, tokio has `yield_now`. And tokio's own channels,
-//! locks and sockets count how often they were ready in one turn and now and then pretend not to be, so that a loop
-//! over a full queue lets others in; asyncio has no such budget, and neither has an `async fn` of your own.
+//! Not the same: in this, Rust and Python agree. But where asyncio has `sleep(0)`, tokio has `yield_now`. And tokio's
+//! own channels, locks and sockets count how often they were ready in one turn and now and then pretend not to be, so
+//! that a loop over a full queue lets others in; asyncio has no such budget, and neither has an `async fn` of your
+//! own.
 
 use std::sync::{
     Arc,

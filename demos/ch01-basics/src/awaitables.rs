@@ -1,8 +1,8 @@
 //! # What can be awaited: four kinds, and which of them has begun
 //!
-//! Soup is ordered, the table is laid, then the soup is awaited; each takes 1 tick. An `async` block begins only when it is
-//! awaited: 2 ticks. A task has been cooking since it was spawned: 1 tick. A `oneshot` cooks nothing: it is an answer
-//! that somebody else owes. And a type of your own can say what awaiting it means.
+//! Soup is ordered, the table is laid, then the soup is awaited; each takes 1 tick. An `async` block begins only when
+//! it is awaited: 2 ticks. A task has been cooking since it was spawned: 1 tick. A `oneshot` cooks nothing: it is an
+//! answer that somebody else owes. And a type of your own can say what awaiting it means.
 //!
 //! asyncio: Task, Future, ensure_future
 //!
@@ -13,9 +13,9 @@
 //! await soup; await task; await bell
 //! ```
 //!
-//! Not the same: awaiting uses the thing up. The second `await` of a coroutine is a RuntimeError in Python, and a Task or
-//! Future may be awaited again and again; in Rust a second `.await` of any of them doesn't compile (E0382). A Future that
-//! nobody sets is waited for for ever. A `oneshot` whose sender is gone says so at once.
+//! Not the same: awaiting uses the thing up. The second `await` of a coroutine is a RuntimeError in Python, and a
+//! Task or Future may be awaited again and again; in Rust a second `.await` of any of them doesn't compile (E0382). A
+//! Future that nobody sets is waited for for ever. A `oneshot` whose sender is gone says so at once.
 
 use std::pin::Pin;
 
@@ -98,16 +98,16 @@ async fn rings(bell: oneshot::Sender<&'static str>) {
     }
 }
 
-/// Takes the bell along and never rings it. At its end the bell is dropped like every variable, and that is what the other
-/// half hears: there is no forgetting in silence.
+/// Takes the bell along and never rings it. At its end the bell is dropped like every variable, and that is what the
+/// other half hears: there is no forgetting in silence.
 #[instrument(ret, skip(bell))]
 async fn forgets(bell: oneshot::Sender<&'static str>) {
     sleep(ticks(1)).await;
     drop(bell);
 }
 
-/// Not a future, and nothing happens while it is no more than a note. `.await` first asks for the future it stands for, so
-/// a builder can be filled in and then awaited, without a last `.send()` or `.build()`.
+/// Not a future, and nothing happens while it is no more than a note. `.await` first asks for the future it stands
+/// for, so a builder can be filled in and then awaited, without a last `.send()` or `.build()`.
 struct Order {
     dish: &'static str,
 }

@@ -1,9 +1,9 @@
 //! # The way in: a runtime, and `block_on`
 //!
-//! `#[tokio::main]` writes three steps: build a runtime, hand it the function's body as one future, block the thread until
-//! that is done. Written by hand they do what the attribute can't: three runtimes one after another (3 ticks), or three
-//! at once on threads of their own (1 tick). One inside another is refused, with a panic. And a runtime that goes takes
-//! along what it hasn't finished: 1 task dropped.
+//! `#[tokio::main]` writes three steps: build a runtime, hand it the function's body as one future, block the thread
+//! until that is done. Written by hand they do what the attribute can't: three runtimes one after another (3 ticks),
+//! or three at once on threads of their own (1 tick). One inside another is refused, with a panic. And a runtime that
+//! goes takes along what it hasn't finished: 1 task dropped.
 //!
 //! asyncio: run, Runner
 //!
@@ -16,10 +16,10 @@
 //! asyncio.run(main())
 //! ```
 //!
-//! Not the same: inside a running loop `asyncio.run` raises RuntimeError, `block_on` panics. (Nothing else is forbidden, here
-//! or there: neither has to be called once only, or in the main thread.) At its end `asyncio.run` cancels what is left and waits
-//! while that cleans up; tokio drops it where it stands. And `#[tokio::main]` without a flavour starts a worker thread for
-//! every core: these lessons ask for `current_thread`, which is asyncio's shape.
+//! Not the same: inside a running loop `asyncio.run` raises RuntimeError, `block_on` panics. (Nothing else is
+//! forbidden, here or there: neither has to be called once only, or in the main thread.) At its end `asyncio.run`
+//! cancels what is left and waits while that cleans up; tokio drops it where it stands. And `#[tokio::main]` without
+//! a flavour starts a worker thread for every core: these lessons ask for `current_thread`, which is asyncio's shape.
 
 use std::{io, panic::catch_unwind, thread};
 
@@ -87,14 +87,14 @@ async fn opens_on_every_core() -> usize {
     workers()
 }
 
-/// Timers and sockets are separate parts of tokio's loop, and off unless asked for: without `enable_all` the first `sleep`
-/// would panic.
+/// Timers and sockets are separate parts of tokio's loop, and off unless asked for: without `enable_all` the first
+/// `sleep` would panic.
 fn new_runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
 
-/// A runtime belongs to whoever built it, on whatever thread: there is no "the" event loop of a program. Returns how many
-/// were open at the same moment.
+/// A runtime belongs to whoever built it, on whatever thread: there is no "the" event loop of a program. Returns how
+/// many were open at the same moment.
 fn opens_side_by_side() -> io::Result<usize> {
     // Nobody cooks before all three are there. If one had to wait for another's end, no one would ever pass.
     let all_there = &Barrier::new(KITCHENS);
@@ -113,8 +113,8 @@ fn opens_side_by_side() -> io::Result<usize> {
     })
 }
 
-/// Makes the call that worked above, on a thread that is driving a runtime already. To block there would stop the very
-/// loop that has to wake it, so tokio refuses. The outer runtime is none the worse: it cooks on.
+/// Makes the call that worked above, on a thread that is driving a runtime already. To block there would stop the
+/// very loop that has to wake it, so tokio refuses. The outer runtime is none the worse: it cooks on.
 fn opens_inside_another() -> io::Result<thread::Result<usize>> {
     Ok(new_runtime()?.block_on(async {
         let inner = catch_unwind(opens_by_attribute);

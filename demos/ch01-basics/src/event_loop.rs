@@ -1,9 +1,9 @@
 //! # The event loop: one thread, and whoever can go on
 //!
-//! The drawing that every text on asyncio begins with, made of what happened: two cooks at one stove, who each work, wait,
-//! work, wait, work, wait, work. A cook has the thread from one `.await` to the next and can't be interrupted between
-//! them. Then the loop looks for another whose wait is over. 8 turns in this order: A B B A B A B A. Never two at
-//! once, with a third cook no more than with two: it takes 12 turns then, and the same 3 ticks.
+//! The drawing that every text on asyncio begins with, made of what happened: two cooks at one stove, who each work,
+//! wait, work, wait, work, wait, work. A cook has the thread from one `.await` to the next and can't be interrupted
+//! between them. Then the loop looks for another whose wait is over. 8 turns in this order: A B B A B A B A. Never
+//! two at once, with a third cook no more than with two: it takes 12 turns then, and the same 3 ticks.
 //!
 //! asyncio: event loop
 //!
@@ -15,9 +15,10 @@
 //! await asyncio.gather(cook(1), cook(0.7))
 //! ```
 //!
-//! Not the same: asyncio has one thread a loop. That is tokio's `current_thread` runtime, in which this lesson runs; tokio's default
-//! has a thread for every core, and there two of these turns can be at the same moment. So a spawned function has to be
-//! `Send`, fit to be moved to another thread at each `.await`, even where there is one thread only.
+//! Not the same: asyncio has one thread a loop. That is tokio's `current_thread` runtime, in which this lesson runs;
+//! tokio's default has a thread for every core, and there two of these turns can be at the same moment. So a spawned
+//! function has to be `Send`, fit to be moved to another thread at each `.await`, even where there is one thread
+//! only.
 
 use anyhow::Result;
 use timing::{Timings, law::max, report::Variant, ticks};
@@ -59,8 +60,8 @@ async fn share_the_thread(cooks: &[(&'static str, f64)]) -> Result<(), JoinError
 async fn cook(name: &'static str, wait: f64) {
     for turn in 1..=3 {
         info!("turn {turn}");
-        // A switch point: "call me when this is over, and let somebody else have the thread". If nobody's wait is over
-        // the thread sleeps too, in the operating system: waiting takes no processor.
+        // A switch point: "call me when this is over, and let somebody else have the thread". If nobody's wait is
+        // over the thread sleeps too, in the operating system: waiting takes no processor.
         sleep(ticks(wait)).await;
     }
     info!("turn 4, and done");

@@ -10,14 +10,14 @@ mod one_cook;
 mod recursion;
 mod sleep;
 
-fn main() {
-    let _ = await_suspends::run;
-    let _ = await_without_yield::run;
-    let _ = awaitables::run;
-    let _ = entry_point::run;
-    let _ = event_loop::run;
-    let _ = lazy_future::run;
-    let _ = one_cook::run;
-    let _ = recursion::run;
-    let _ = sleep::run;
-}
+chapter::lessons![
+    on_loop one_cook,
+    on_loop lazy_future,
+    off_loop entry_point,
+    on_loop await_suspends,
+    on_loop event_loop,
+    on_loop await_without_yield,
+    on_loop sleep,
+    on_loop recursion,
+    on_loop awaitables,
+];

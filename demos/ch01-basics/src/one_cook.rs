@@ -1,9 +1,10 @@
 //! # One cook, three dishes: waits overlap, nothing gets faster
 //!
-//! Tea draws for 2 ticks, eggs boil for 3, toast browns for 1. A cook who stands in front of each until it is done
-//! needs 6 ticks; one who starts all three and turns to whichever is ready needs 3. Both do the same six things by
-//! hand, both wait for the same 6 ticks' worth of cooking, and no egg boils faster. The factor is the number of waits
-//! that overlap at a time: 2 here, 6 with six eggs, whose 18 ticks of waiting pass in 3. Async has no factor of its own.
+//! Tea draws for 2 ticks (of 100 ms), eggs boil for 3, toast browns for 1. A cook who stands before each until it is
+//! done needs 6 ticks; one who starts all three and turns to whichever is ready needs 3. Both do the same six things
+//! by hand, both wait for the same 6 ticks' worth of cooking, and no egg boils faster. The factor is the number of
+//! waits that overlap at a time: 2 here, 6 with six eggs, whose 18 ticks of waiting pass in 3. Async has no factor of
+//! its own.
 //!
 //! asyncio: async, await
 //!
@@ -11,13 +12,13 @@
 //! async def cook(dish, time):
 //!     await asyncio.sleep(time)
 //!
-//! await cook("tea", 2); await cook("eggs", 3); await cook("toast", 1)                  # 6
-//! await asyncio.gather(cook("tea", 2), cook("eggs", 3), cook("toast", 1))              # 3
+//! await cook("tea", 2); await cook("eggs", 3); await cook("toast", 1)         # 6
+//! await asyncio.gather(cook("tea", 2), cook("eggs", 3), cook("toast", 1))     # 3
 //! ```
 //!
-//! Not the same: Python brings the cook along, as the event loop of its standard library. Rust has the words `async` and
-//! `await` and nothing that runs them: that is a library's part, here tokio's. Tokio can put many threads to work; these
-//! lessons keep to one, as asyncio does, so nothing in this picture comes from a second pair of hands.
+//! Not the same: Python brings the cook along, as the event loop of its standard library. Rust has the words `async`
+//! and `await` and nothing that runs them: that is a library's part, here tokio's. Tokio can put many threads to
+//! work; these lessons keep to one, as asyncio does, so nothing in this picture comes from a second pair of hands.
 
 use std::cell::Cell;
 
@@ -80,8 +81,8 @@ async fn cook(dish: &'static str, time: u32, tally: &Tally) {
     tally.add_one_by_hand();
 }
 
-/// Kept while cooking. A `Cell` will do, without a lock: there is one cook, so no two lines of this file ever run at the
-/// same moment.
+/// Kept while cooking. A `Cell` will do, without a lock: there is one cook, so no two lines of this file ever run at
+/// the same moment.
 #[derive(Default)]
 struct Tally {
     by_hand: Cell<u32>,

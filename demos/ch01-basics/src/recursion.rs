@@ -1,9 +1,10 @@
 //! # Recursion: why the compiler asks for a box
 //!
-//! Lasagne needs a sauce, and the sauce needs a stock. A future holds whatever it is waiting for, so lasagne's holds the
-//! sauce's, which holds the stock's: it grows with every level. Were each level the same function, the future would
-//! hold itself, and no size is big enough for that: E0733, "recursion in an async fn requires boxing". A box has one
-//! size whatever is in it, so with it the future is as big at depth 1 as at depth 3, for one allocation a level.
+//! Lasagne needs a sauce, and the sauce needs a stock. A future holds whatever it is waiting for, so lasagne's holds
+//! the sauce's, which holds the stock's: it grows with every level. Were each level the same function, the future
+//! would hold itself, and no size is big enough for that: E0733, "recursion in an async fn requires boxing". A box
+//! has one size whatever is in it, so with it the future is as big at depth 1 as at depth 3, for one allocation a
+//! level.
 //!
 //! asyncio: recursive coroutine
 //!
@@ -14,9 +15,9 @@
 //!     await simmer(recipe.name, recipe.time)
 //! ```
 //!
-//! Not the same: a coroutine object is on the heap from the start and only points at the next, so Python has nothing to ask. It stops
-//! you at a depth of 1 000 by RecursionError. In Rust each poll goes down through all levels on the thread's stack, and a
-//! recursion too deep for that ends the process.
+//! Not the same: a coroutine object is on the heap from the start and only points at the next, so Python has nothing
+//! to ask. It stops you at a depth of 1 000 by RecursionError. In Rust each poll goes down through all levels on the
+//! thread's stack, and a recursion too deep for that ends the process.
 
 use std::cell::Cell;
 
@@ -64,8 +65,8 @@ async fn prepare(recipe: &Recipe, boxes: &Cell<u32>) {
     simmer(recipe.name, recipe.time).await;
 }
 
-// The same without a box: a function for every level, each of another type, and each as big as its own variables and the
-// whole level below. The depth is now the program's and no longer the recipe's: what is deeper is left out.
+// The same without a box: a function for every level, each of another type, and each as big as its own variables and
+// the whole level below. The depth is now the program's and no longer the recipe's: what is deeper is left out.
 
 async fn three_deep(recipe: &Recipe) {
     for part in recipe.parts {

@@ -1,8 +1,9 @@
 //! # Sleeping without blocking, and blocking without meaning to
 //!
-//! Tea and eggs take 2 ticks each. Two tokio sleeps overlap: 2 ticks for both. Two thread sleeps don't, although the code
-//! around them is the same, `async`, `.await`, `join!` and all: 4 ticks. `std::thread::sleep` doesn't tell the loop that it
-//! waits. It keeps the loop's only thread to itself, and meanwhile nothing else runs there: no request, no timer.
+//! Tea and eggs take 2 ticks each. Two tokio sleeps overlap: 2 ticks for both. Two thread sleeps don't, although the
+//! code around them is the same, `async`, `.await`, `join!` and all: 4 ticks. `std::thread::sleep` doesn't tell the
+//! loop that it waits. It keeps the loop's only thread to itself, and meanwhile nothing else runs there: no request,
+//! no timer.
 //!
 //! asyncio: sleep, time.sleep
 //!
@@ -16,9 +17,9 @@
 //! await asyncio.gather(nap(), nap())     # 4
 //! ```
 //!
-//! Not the same: Python finds out at run time that `await time.sleep(2)` awaits nothing (a TypeError, after the 2 seconds).
-//! Rust doesn't compile `thread::sleep(..).await` (E0277). Without the `.await` both let it pass, here as there; this workspace has
-//! clippy forbid it, so the one below has to say why it stands there.
+//! Not the same: Python finds out at run time that `await time.sleep(2)` awaits nothing (a TypeError, after the 2
+//! seconds). Rust doesn't compile `thread::sleep(..).await` (E0277). Without the `.await` both let it pass, here as
+//! there; this workspace has clippy forbid it, so the one below has to say why it stands there.
 
 use std::thread;
 
