@@ -15,7 +15,8 @@
 //!
 //! Not the same: awaiting uses the thing up. The second `await` of a coroutine is a RuntimeError in Python, and a
 //! Task or Future may be awaited again and again; in Rust a second `.await` of any of them doesn't compile (E0382). A
-//! Future that nobody sets is waited for for ever. A `oneshot` whose sender is gone says so at once.
+//! Python Future that nobody sets is awaited for ever; a `oneshot` answers with an `Err` as soon as nobody can set it
+//! any more, because the sender is gone.
 
 use std::pin::Pin;
 
@@ -41,6 +42,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
 
     let soup = t
         .time("a task", max([1, 1]), async {
+            // What `create_task` does, and `ensure_future` to a coroutine: the loop has it now, awaited or not.
             let soup = tokio::spawn(cook("soup"));
             lay_the_table().await;
             soup.await

@@ -7,7 +7,7 @@
 //!
 //! asyncio: run, Runner
 //!
-//! real clock: each runtime has a clock of its own, and its thread is blocked until it is done.
+//! real clock: each runtime has a clock of its own, and its thread is blocked until it is done
 //!
 //! ```python
 //! async def main():
@@ -71,13 +71,13 @@ async fn opens_by_attribute() -> usize {
     workers()
 }
 
-/// What the attribute writes, except that it ends the program when the machine has no runtime to give.
+/// What the attribute writes, but for one word: where the machine has no runtime to give, `?` hands the error on, and
+/// the attribute panics.
 fn opens_by_hand() -> io::Result<usize> {
-    let body = async {
+    Ok(new_runtime()?.block_on(async {
         cook("soup", 1).await;
         workers()
-    };
-    Ok(new_runtime()?.block_on(body))
+    }))
 }
 
 #[tokio::main]
@@ -96,20 +96,20 @@ fn new_runtime() -> io::Result<Runtime> {
 /// A runtime belongs to whoever built it, on whatever thread: there is no "the" event loop of a program. Returns how
 /// many were open at the same moment.
 fn opens_side_by_side() -> io::Result<usize> {
-    // Nobody cooks before all three are there. If one had to wait for another's end, no one would ever pass.
-    let all_there = &Barrier::new(KITCHENS);
-    let body = async || {
-        all_there.wait().await;
-        cook("soup", 1).await;
+    // Nobody cooks before all three are there: had one to wait for another's end, none would ever get past this.
+    let all_there = Barrier::new(KITCHENS);
+    let open = || {
+        let runtime = new_runtime()?;
+        runtime.block_on(async {
+            all_there.wait().await;
+            cook("soup", 1).await;
+        });
+        io::Result::Ok(1)
     };
-    let open = || new_runtime().map(|runtime| runtime.block_on(body()));
     thread::scope(|scope| {
-        let mut met = 0;
-        for thread in [(); KITCHENS].map(|()| scope.spawn(open)) {
-            thread.join().expect("cooking soup does not panic")?;
-            met += 1;
-        }
-        Ok(met)
+        let threads = [(); KITCHENS].map(|()| scope.spawn(open));
+        let met = threads.map(|thread| thread.join().expect("cooking soup does not panic"));
+        met.into_iter().sum()
     })
 }
 

@@ -1,9 +1,10 @@
 //! # The event loop: one thread, and whoever can go on
 //!
-//! The drawing that every text on asyncio begins with, made of what happened: two cooks at one stove, who each work,
-//! wait, work, wait, work, wait, work. A cook has the thread from one `.await` to the next and can't be interrupted
-//! between them. Then the loop looks for another whose wait is over. 8 turns in this order: A B B A B A B A. Never
-//! two at once, with a third cook no more than with two: it takes 12 turns then, and the same 3 ticks.
+//! The drawing that every text on asyncio begins with, made of what happened. Two cooks share a thread; each works,
+//! waits, works, waits, works, waits, works. Between one wait and the next nobody can take the thread from a cook; at
+//! an `.await` the cook gives it away, and the loop hands it to one whose wait is over. That makes 8 turns, in the
+//! order A B B A B A B A, and never two at once. A third cook makes 12 turns of it, one at a time, in the same 3
+//! ticks.
 //!
 //! asyncio: event loop
 //!

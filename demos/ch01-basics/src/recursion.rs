@@ -1,10 +1,10 @@
 //! # Recursion: why the compiler asks for a box
 //!
 //! Lasagne needs a sauce, and the sauce needs a stock. A future holds whatever it is waiting for, so lasagne's holds
-//! the sauce's, which holds the stock's: it grows with every level. Were each level the same function, the future
-//! would hold itself, and no size is big enough for that: E0733, "recursion in an async fn requires boxing". A box
-//! has one size whatever is in it, so with it the future is as big at depth 1 as at depth 3, for one allocation a
-//! level.
+//! the sauce's, which holds the stock's: it grows with every level, here by some 40 bytes. Were each level the same
+//! function, the future would hold itself, and no size is big enough for that: E0733, "recursion in an async fn
+//! requires boxing". A box has one size whatever is in it, so with it the future is as big at depth 1 as at depth 3,
+//! for one allocation a level.
 //!
 //! asyncio: recursive coroutine
 //!
@@ -109,6 +109,7 @@ const fn recipe(name: &'static str, time: u32, parts: &'static [Recipe]) -> Reci
 #[cfg(test)]
 mod tests {
     use super::*;
+    use timing::report::Value;
 
     async fn measured() -> Timings {
         let mut t = Timings::default();
@@ -143,11 +144,14 @@ mod tests {
         assert_eq!(*t["boxed"].count("boxes"), 3, "one for each part");
     }
 
-    #[test]
-    fn without_a_box_it_grows_with_every_level() {
-        let one = size_of_val(&one_deep(&STOCK));
-        let two = size_of_val(&two_deep(&SAUCE));
-        let three = size_of_val(&three_deep(&LASAGNE));
+    #[tokio::test(start_paused = true)]
+    async fn without_a_box_it_grows_with_every_level() {
+        let t = measured().await;
+        let [one, two, three] = DEPTHS.map(|depth| match t["written out"].count(depth) {
+            Value::Whole(bytes) => *bytes,
+            other => panic!("{other:?} is no number of bytes"),
+        });
         assert!(one < two && two < three, "{one}, {two}, {three}");
+        assert_eq!(*t["written out"].count("boxes"), 0);
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! asyncio: sleep, time.sleep
 //!
-//! real clock: a blocked thread passes no time on a paused clock, which then reads 0.
+//! real clock: a blocked thread passes no time on a paused clock, which then reads 0
 //!
 //! ```python
 //! async def wait(): await asyncio.sleep(2)
