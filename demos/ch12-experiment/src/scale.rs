@@ -4,7 +4,7 @@
 //! hundred bytes: its future, the task around it, and a handle. The bytes a task stay the same from ten to the end of the table,
 //! so a million is a matter of memory alone: try `--tasks 1000000`.
 //!
-//! asyncio: create_task, sleep, gather
+//! asyncio: create_task
 //!
 //! real clock: it measures memory and the cost of starting, which a paused clock hides
 //!
