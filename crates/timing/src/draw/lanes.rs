@@ -75,7 +75,23 @@ pub(super) enum Axis {
     Order { step: usize, width: usize },
 }
 
+/// The most columns from one poll to the next.
+const WIDEST_STEP: usize = 8;
+
 impl Axis {
+    pub(super) fn by_time(whole: Duration, width: usize) -> Self {
+        Self::Time { whole, width }
+    }
+
+    /// As wide as it takes, and no wider than there is room.
+    pub(super) fn by_order(polls: usize, room: usize) -> Self {
+        let step = (room / polls.max(1)).clamp(1, WIDEST_STEP);
+        Self::Order {
+            step,
+            width: (polls * step).clamp(3, room),
+        }
+    }
+
     fn start(&self, poll: &Poll) -> usize {
         match *self {
             Self::Time { .. } => self.at(poll.start),
@@ -93,7 +109,7 @@ impl Axis {
         }
     }
 
-    fn width(&self) -> usize {
+    pub(super) fn width(&self) -> usize {
         match *self {
             Self::Time { width, .. } | Self::Order { width, .. } => width,
         }

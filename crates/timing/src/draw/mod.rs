@@ -6,14 +6,14 @@ use std::{borrow::Cow, time::Duration};
 use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::report::{Level, Said};
-
 mod lanes;
+mod narrator;
 mod pick;
 mod slow;
 mod table;
 mod timeline;
 
+pub use narrator::Narrator;
 pub use slow::slow_polls;
 pub use table::table;
 pub use timeline::timeline;
@@ -101,50 +101,6 @@ fn widest<'t>(texts: impl Iterator<Item = &'t str>) -> usize {
 
 fn painted(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
-}
-
-/// Draws narration a line at a time, as it comes. The column of the lanes grows with the longest label so far.
-#[derive(Debug)]
-pub struct Narrator {
-    pen: Pen,
-    label_width: usize,
-}
-
-impl Narrator {
-    /// A narrator that hasn't said anything yet.
-    pub fn new(pen: Pen) -> Self {
-        Self {
-            pen,
-            label_width: 16,
-        }
-    }
-
-    /// One line, with the time in seconds on the variant's own clock and the lane it was said in.
-    ///
-    /// ```
-    /// use timing::{draw::{Narrator, Pen}, report::{Level, Said}, ticks};
-    /// let mut narrator = Narrator::new(Pen { ascii: true, slow: ticks(1) });
-    /// let said = Said {
-    ///     at: ticks(2),
-    ///     lane: Some("cook(\"tea\")".into()),
-    ///     level: Level::Info,
-    ///     text: "ready".into(),
-    /// };
-    /// assert!(narrator.line(&said).ends_with("cook(\"tea\")       ready"));
-    /// ```
-    pub fn line(&mut self, said: &Said) -> String {
-        let label = said.lane.as_deref().unwrap_or_default();
-        self.label_width = self.label_width.max(self.pen.text(label).width()).min(28);
-        let label = self.pen.column(label, self.label_width);
-        let text = self.pen.text(&said.text);
-        let text = match said.level {
-            Level::Info => text.into_owned(),
-            Level::Warn => painted(YELLOW, &text),
-            Level::Error => painted(RED, &text),
-        };
-        let at = painted(DIM, &format!("{:.3}", said.at.as_secs_f64()));
-        format!("    {at}  {label}  {text}")
-    }
 }
 
 #[cfg(test)]

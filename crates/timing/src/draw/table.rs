@@ -127,8 +127,12 @@ fn counts(variants: &[Variant], pen: Pen) -> Option<String> {
         let row = names.iter().map(value).chain([variant.label.clone()]);
         table.add_row(row.map(|cell| pen.text(&cell).into_owned()));
     }
-    for column in 0..names.len() {
-        right_aligned(&mut table, column);
+    for (column, name) in names.iter().enumerate() {
+        let mut counts = variants.iter().flat_map(|variant| &variant.counts);
+        let is_text = |count: &Count| matches!(count.value, Value::Text(_));
+        if !counts.any(|count| count.what == *name && is_text(count)) {
+            right_aligned(&mut table, column);
+        }
     }
     Some(indented(table))
 }

@@ -32,16 +32,21 @@ pub fn timeline(lesson: &Lesson, pen: Pen) -> String {
         .map(|variant| variant.elapsed)
         .max()
         .unwrap_or_default();
-    let end = if longest < STANDS_STILL {
-        let polls = most_polls(&lesson.variants);
+    let polls = most_polls(&lesson.variants);
+    let by_order = longest < STANDS_STILL;
+    let end = if by_order {
         format!("{polls} polls")
     } else {
         Unit::of([longest].into_iter()).show(longest)
     };
     let labels = label_width(&drawn, pen);
     let left = 2 + labels + " 0 ".len();
-    let width = WIDTH - left - 1 - end.len();
-    let axis = axis(longest, most_polls(&lesson.variants), width);
+    let room = WIDTH - left - 1 - end.len();
+    let axis = if by_order {
+        Axis::by_order(polls, room)
+    } else {
+        Axis::by_time(longest, room)
+    };
 
     let mut out = String::new();
     let mut used = BTreeSet::from([Cell::Waiting, Cell::Polled]);
@@ -51,7 +56,7 @@ pub fn timeline(lesson: &Lesson, pen: Pen) -> String {
         let padding = &label[label.trim_end().len()..];
         let label = painted(BOLD, label.trim_end()) + padding;
         let scale = if place == 0 {
-            painted(DIM, &scale(width, &end, pen))
+            painted(DIM, &scale(axis.width(), &end, pen))
         } else {
             String::new()
         };
@@ -67,23 +72,8 @@ pub fn timeline(lesson: &Lesson, pen: Pen) -> String {
             line(&mut out, &format!("  {INDENT}{more}"));
         }
     }
-    line(&mut out, &legend(used, longest < STANDS_STILL, pen));
+    line(&mut out, &legend(used, by_order, pen));
     out
-}
-
-fn axis(longest: Duration, polls: usize, width: usize) -> Axis {
-    if longest < STANDS_STILL {
-        let step = (width - 1)
-            .checked_div(polls.saturating_sub(1))
-            .unwrap_or(1)
-            .clamp(1, 6);
-        Axis::Order { step, width }
-    } else {
-        Axis::Time {
-            whole: longest,
-            width,
-        }
-    }
 }
 
 fn most_polls(variants: &[Variant]) -> usize {
