@@ -24,11 +24,11 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpListener, runtime, time::Instant};
 
-const PAIRS: usize = 9;
+const PAIRS: usize = 31;
 /// So many that the server finds the next request when it is done with one: with a single connection it would be the
 /// way from thread to thread that is measured.
 const CONNECTIONS: usize = 32;
-const TURN: Duration = Duration::from_millis(700);
+const TURN: Duration = Duration::from_millis(200);
 
 fn main() -> io::Result<()> {
     let stand_in = Server::on_thread()?;

@@ -12,6 +12,9 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use super::Refusal;
 use crate::{connection::Connection, pairs::Pairs};
 
+static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
 pub(super) struct Call<'a> {
     pub(super) connection: &'a Connection,
     pub(super) head: &'a Parts,
@@ -20,7 +23,7 @@ pub(super) struct Call<'a> {
 
 impl<'a> Call<'a> {
     /// A header's value; bytes outside UTF-8 become replacement characters.
-    pub(super) fn header(&self, name: impl header::AsHeaderName) -> Option<Cow<'a, str>> {
+    pub(super) fn header(&self, name: &HeaderName) -> Option<Cow<'a, str>> {
         self.head.headers.get(name).map(text)
     }
 
@@ -33,28 +36,22 @@ impl<'a> Call<'a> {
 
     /// Where the request came from.
     pub(super) fn origin(&self) -> Cow<'a, str> {
-        self.header("x-forwarded-for")
+        self.header(&X_FORWARDED_FOR)
             .unwrap_or(Cow::Borrowed(&self.connection.origin))
     }
 
-    /// Scheme and host as the client named them.
-    pub(super) fn base(&self) -> String {
-        let scheme = self.header("x-forwarded-proto");
+    /// Scheme and host as the client named them, and a path.
+    pub(super) fn url_of(&self, path: &str) -> String {
+        let scheme = self.header(&X_FORWARDED_PROTO);
         let scheme = scheme.as_deref().unwrap_or("http");
-        match self.header(header::HOST) {
-            Some(host) => format!("{scheme}://{host}"),
-            None => format!("{scheme}://{}", self.connection.shared.addr),
-        }
+        let host = self.header(&header::HOST);
+        let host = host.unwrap_or_else(|| self.connection.shared.addr.to_string().into());
+        [scheme, "://", &host, path].concat()
     }
 
     pub(super) fn url(&self) -> String {
-        let mut url = self.base();
-        url += self
-            .head
-            .uri
-            .path_and_query()
-            .map_or("/", |path| path.as_str());
-        url
+        let path = self.head.uri.path_and_query();
+        self.url_of(path.map_or("/", |path| path.as_str()))
     }
 
     /// A number from the query.
@@ -98,6 +95,8 @@ impl Serialize for Headers<'_> {
         let mut names: Vec<&HeaderName> = self.map.keys().filter(shown).collect();
         names.sort_unstable_by_key(|name| name.as_str());
 
+        // One buffer for all names: this is the hottest path there is.
+        let mut title = String::with_capacity(32);
         let mut map = serializer.serialize_map(Some(names.len()))?;
         for name in names {
             let mut values = self.map.get_all(name).iter().map(text);
@@ -106,25 +105,21 @@ impl Serialize for Headers<'_> {
                 value.to_mut().push(',');
                 value += further;
             }
-            map.serialize_entry(&title_case(name.as_str()), &value)?;
+            title_case(name.as_str(), &mut title);
+            map.serialize_entry(&title, &value)?;
         }
         map.end()
     }
 }
 
 /// hyper hands names over in lower case; httpbin shows them as `Content-Type`.
-fn title_case(name: &str) -> String {
-    let mut after_letter = false;
-    let capital = |letter: char| {
-        let capital = if after_letter {
-            letter
-        } else {
-            letter.to_ascii_uppercase()
-        };
-        after_letter = letter.is_ascii_alphabetic();
-        capital
-    };
-    name.chars().map(capital).collect()
+fn title_case(name: &str, title: &mut String) {
+    title.clear();
+    for word in name.split_inclusive(|letter: char| !letter.is_ascii_alphabetic()) {
+        let (first, others) = word.split_at(1);
+        title.extend(first.chars().map(|letter| letter.to_ascii_uppercase()));
+        title.push_str(others);
+    }
 }
 
 fn text(value: &HeaderValue) -> Cow<'_, str> {

@@ -39,7 +39,7 @@ pub(super) fn range(call: &Call<'_>, n: u64) -> Answer {
     let piece = call.number("chunk_size", 10 << 10)?.max(1_usize);
     let over = duration("`duration`", call.number("duration", 0.0)?)?;
 
-    let asked = call.header(RANGE).unwrap_or_default();
+    let asked = call.header(&RANGE).unwrap_or_default();
     let Some(part) = part(&asked, n) else {
         let mut refused = text(StatusCode::RANGE_NOT_SATISFIABLE, "");
         refused.headers_mut().remove(CONTENT_TYPE);

@@ -70,7 +70,7 @@ pub(super) enum Json {
 
 /// The answer of `/post`, with or without the body read as JSON.
 pub(super) fn told_with_body(call: &Call<'_>, body: &[u8], json: Json) -> Answer {
-    let content_type = call.header(CONTENT_TYPE).unwrap_or_default();
+    let content_type = call.header(&CONTENT_TYPE).unwrap_or_default();
     let encoded_form;
     let mut told = Post {
         args: &call.query,
@@ -112,7 +112,7 @@ pub(super) fn user_agent(call: &Call<'_>) -> Response<Body> {
         #[serde(rename = "user-agent")]
         user_agent: Option<Cow<'a, str>>,
     }
-    let user_agent = call.header(USER_AGENT);
+    let user_agent = call.header(&USER_AGENT);
     json::answer(StatusCode::OK, &Told { user_agent })
 }
 

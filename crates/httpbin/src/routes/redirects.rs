@@ -24,7 +24,7 @@ pub(super) fn relative(n: u64) -> Answer {
 }
 
 pub(super) fn absolute(call: &Call<'_>, n: u64) -> Answer {
-    Ok(found(&(call.base() + &next("absolute", n)?)))
+    Ok(found(&call.url_of(&next("absolute", n)?)))
 }
 
 /// Where the first of `n` redirects leads.

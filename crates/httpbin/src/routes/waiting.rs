@@ -18,7 +18,9 @@ pub(super) async fn delay(call: &Call<'_>, seconds: &str, body: Incoming) -> Ans
     let seconds = seconds
         .parse::<f64>()
         .map_err(|_| Refusal::bad(format!("`{seconds}` is no number of seconds")))?;
-    let delay = duration("the delay", seconds.min(LONGEST))?;
+    // Not `min`, which would take what is no number for the longest.
+    let seconds = if seconds > LONGEST { LONGEST } else { seconds };
+    let delay = duration("the delay", seconds)?;
     let body = body::read(body).await?;
     sleep(delay).await;
     echo::told_with_body(call, &body, echo::Json::LeftOut)
