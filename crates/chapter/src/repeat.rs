@@ -3,24 +3,20 @@
 use timing::report::{Lesson, Outcome, Variant};
 
 /// The runs as one lesson: each variant with all its times, in the middle the one whose lanes, counts and narration are
-/// shown. A run that failed ends the list and is the outcome.
-pub fn merged(mut runs: Vec<Lesson>) -> Option<Lesson> {
-    let last = runs.pop()?;
-    if last.outcome != Outcome::Ran || runs.is_empty() {
-        return Some(last);
+/// shown. A run that failed is the outcome of them all. `None` for no runs.
+pub fn merged(runs: &[Lesson]) -> Option<Lesson> {
+    let first = runs.first()?;
+    if let Some(failed) = runs.iter().find(|run| run.outcome != Outcome::Ran) {
+        return Some(failed.clone());
     }
-    runs.push(last);
-    let labels: Vec<String> = runs[0]
+    let variants = first
         .variants
         .iter()
-        .map(|variant| variant.label.clone())
-        .collect();
-    let variants = labels
-        .iter()
-        .filter_map(|label| median(label, &runs))
-        .collect();
-    let first = runs.swap_remove(0);
-    Some(Lesson { variants, ..first })
+        .filter_map(|variant| median(&variant.label, runs));
+    Some(Lesson {
+        variants: variants.collect(),
+        ..first.clone()
+    })
 }
 
 /// The run of this variant that has as many faster as slower ones; of an even number the faster of the two.
@@ -65,7 +61,7 @@ mod tests {
 
     #[test]
     fn the_middle_one_stands_for_all_and_all_times_are_kept() {
-        let lesson = merged([30, 10, 20].map(|ms| run(ms, Outcome::Ran)).into()).unwrap();
+        let lesson = merged(&[30, 10, 20].map(|ms| run(ms, Outcome::Ran))).unwrap();
         assert_eq!(lesson.variants[0].elapsed, Duration::from_millis(20));
         assert_eq!(
             lesson.variants[0].runs,
@@ -76,7 +72,7 @@ mod tests {
     #[test]
     fn a_failed_run_is_the_outcome() {
         let failed = Outcome::Failed("burnt".into());
-        let lesson = merged(vec![run(1, Outcome::Ran), run(2, failed.clone())]).unwrap();
+        let lesson = merged(&[run(1, Outcome::Ran), run(2, failed.clone())]).unwrap();
         assert_eq!(lesson.outcome, failed);
     }
 }

@@ -47,8 +47,8 @@ pub struct Conditions<'a, O> {
 }
 
 impl<O> Conditions<'_, O> {
-    /// Runs the lesson and judges it. `Err` when it was asked to stop.
-    pub fn run(&self, entry: &Entry<'_, O>) -> Result<Lesson, Why> {
+    /// Runs the lesson once; what it measured, and whether that can be judged. `Err` when it was asked to stop.
+    pub fn run(&self, entry: &Entry<'_, O>) -> Result<(Lesson, bool), Why> {
         let mut timings = Timings::on(self.recorder.clone());
         let ended = match entry.lesson.run {
             Run::OnLoop(run) => {
@@ -78,7 +78,19 @@ impl<O> Conditions<'_, O> {
                 None => Outcome::Failed(format!("{error:#}")),
             },
         };
-        Ok(self.judged(entry, timings.finish(), outcome))
+        let Measured {
+            said,
+            variants,
+            judged,
+        } = timings.finish();
+        Ok((
+            Lesson {
+                said,
+                variants,
+                ..self.not_run(entry, outcome)
+            },
+            judged,
+        ))
     }
 
     /// Drives the lesson on a runtime of its own until it ends or is asked to stop; then its future is dropped,
@@ -109,22 +121,15 @@ impl<O> Conditions<'_, O> {
         Ok(ended?.unwrap_or_else(|panic| Err(as_error(panic.as_ref()))))
     }
 
-    fn judged(&self, entry: &Entry<'_, O>, measured: Measured, outcome: Outcome) -> Lesson {
-        let mut variants = measured.variants;
+    /// Judges every variant that can be judged, by all its runs.
+    pub fn judge(&self, entry: &Entry<'_, O>, lesson: &mut Lesson) {
         // What runs on the real clock only does real I/O, or blocks.
         let allowance = match entry.header.real_clock {
             Some(_) => Allowance::RealIo,
             None => Allowance::Timers,
         };
-        if measured.judged {
-            for variant in &mut variants {
-                judge(variant, self.clock, allowance);
-            }
-        }
-        Lesson {
-            said: measured.said,
-            variants,
-            ..self.not_run(entry, outcome)
+        for variant in &mut lesson.variants {
+            judge(variant, self.clock, allowance);
         }
     }
 
