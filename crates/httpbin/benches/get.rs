@@ -1,5 +1,5 @@
 //! What the stand-in's work on a `/get` costs: its requests a second beside those of the least a hyper server can do,
-//! which is to send a fixed body of the same size.
+//! which is to send a fixed body of the same size with hyper as it comes.
 //!
 //! `cargo bench -p httpbin --bench get`
 //!

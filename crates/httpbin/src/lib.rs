@@ -38,6 +38,7 @@
 //!   `%`-sequence) is answered 400 with a sentence that says what is wrong.
 //! * A seed gives `/bytes` the same bytes every time, though not the bytes Python's generator would give.
 //! * Text outside ASCII stands in the JSON as itself, not as `\u` escapes.
+//! * `multipart/form-data` is read as far as HTTP clients write it: quoted names without semicolons, no nested parts.
 //! * A request body may have 16 MiB; a larger one is answered 413.
 //! * Only the paths named on the start page (`/`) exist. HTTP/1 only, no TLS, no compression.
 

@@ -16,9 +16,9 @@ use serde::Serialize;
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Stats {
-    /// Connections by whose first counted request it became known that somebody uses them: one that never sends a
-    /// request, or asks for nothing but `/stand-in/stats`, is not among them. A connection is counted once in its
-    /// life, so one that was counted before a reset doesn't come back after it.
+    /// Connections that carried at least one counted request: one that sends none, or asks for nothing but
+    /// `/stand-in/stats`, is not among them. Each is counted once in its life, with its first request; a connection that
+    /// was counted before a reset doesn't come back after it.
     pub connections: u64,
     /// Requests whose head has arrived, whatever became of them.
     pub requests: u64,
