@@ -61,7 +61,7 @@ pub fn sum<T: Into<f64>>(terms: impl IntoIterator<Item = T>) -> Law {
     let terms: Vec<f64> = terms.into_iter().map(Into::into).collect();
     Law {
         kind: Kind::Sum,
-        text: list(&terms, " + "),
+        text: counted(&terms).unwrap_or_else(|| list(&terms, " + ")),
         bound: terms.iter().map(|&term| ticks(term)).sum(),
         rounds: number_of(&terms),
         waits: number_of(&terms),
@@ -167,17 +167,21 @@ fn single(kind: Kind, sign: &str, count: f64) -> Law {
     }
 }
 
-/// The terms in one line of a table: equal ones are counted, a long list keeps its ends.
+/// The terms in one line of a table: a long list keeps its ends.
 fn list(terms: &[f64], between: &str) -> String {
     let all: Vec<String> = terms.iter().map(f64::to_string).collect();
     match all.as_slice() {
         [] => "0".into(),
-        [first, rest @ ..] if rest.len() > 2 && rest.iter().all(|term| term == first) => {
-            format!("{} × {first}", terms.len())
-        }
         [first, second, .., last] if all.len() > 5 => [first, second, "…", last].join(between),
         _ => all.join(between),
     }
+}
+
+/// More than three equal terms, counted.
+fn counted(terms: &[f64]) -> Option<String> {
+    let (first, rest) = terms.split_first()?;
+    let equal = rest.len() > 2 && rest.iter().all(|term| term == first);
+    equal.then(|| format!("{} × {first}", terms.len()))
 }
 
 fn number_of(terms: &[f64]) -> u32 {
@@ -205,7 +209,7 @@ mod tests {
     fn the_text_of_a_long_law_stays_short() {
         assert_eq!(sum([1; 3]).text, "1 + 1 + 1");
         assert_eq!(sum([1; 4]).text, "4 × 1");
-        assert_eq!(max([2; 50]).text, "max(50 × 2)");
+        assert_eq!(max([2; 50]).text, "max(2, 2, …, 2)");
         assert_eq!(sum([1, 2, 3, 4, 5, 6]).text, "1 + 2 + … + 6");
         assert_eq!(sum::<f64>([]).text, "0");
     }

@@ -1,21 +1,21 @@
 //! # The checklist of good async code, run instead of recited
 //!
-//! Every list of good practice says it: await side by side, block nothing, bound what runs at once. Here each row names
-//! the lesson that measures it, runs that lesson, and asks whether its laws were kept to the nanosecond, or whether it
-//! counted what the row says. A row that stopped being true would say "broken".
+//! Every list of good practice says it: await side by side, don't block, bound what runs at once. Each row here names
+//! the lesson that measures the practice, runs that lesson, and asks whether its laws held or its count was right. A
+//! row that stopped being true would say "broken".
 //!
-//! asyncio: best practices, checklist
+//! asyncio: best practices
 //!
-//! real clock: it starts other programs, each on a clock of its own
+//! real clock: it starts other programs, each with a clock of its own
 //!
 //! ```python
 //! results = await asyncio.gather(*calls, return_exceptions=True)
-//! assert not any(isinstance(r, BaseException) for r in results)
+//! failed = [r for r in results if isinstance(r, BaseException)]
 //! ```
 //!
-//! Not the same: most of the lists' rows are about what asyncio can't check for you. Some of them the compiler knows: a
-//! forgotten `.await` is a warning before anything runs, and a future awaited twice does not compile. What no compiler
-//! knows is whether waits overlap. That has to be measured, and is.
+//! Not the same: some rows of such a list for asyncio are the compiler's in Rust. A forgotten `.await` is a warning,
+//! and a future awaited twice doesn't compile. Whether waits overlap no compiler can tell: that has to be measured,
+//! as the rows below are.
 
 use std::process::Command;
 

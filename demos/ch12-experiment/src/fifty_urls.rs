@@ -1,21 +1,22 @@
 //! # Fifty URLs through a client with a hidden cap
 //!
-//! Fifty requests at once should take one tick, as ten do. Through a client that opens at most ten connections to a
-//! host they take five: the other forty wait inside the client, where neither the server nor the code that asked sees
-//! them. aiohttp has such a cap and it is 100; the 101st request waits without a word.
+//! Fifty requests at once take one tick, as ten do. Through a client that opens at most ten connections to a host
+//! they take five: forty of them wait inside the client, where neither the server nor the calling code sees them.
+//! aiohttp has such a cap, of 100 connections: its 101st request waits, and nothing says so.
 //!
 //! asyncio: aiohttp.TCPConnector, aiohttp.ClientSession, gather
 //!
 //! real clock: real HTTP over real sockets
 //!
 //! ```python
-//! connector = aiohttp.TCPConnector(limit=10)      # 100 if nobody says
+//! connector = aiohttp.TCPConnector(limit=10)      # the default is 100
 //! async with aiohttp.ClientSession(connector=connector) as session:
 //!     pages = await asyncio.gather(*(fetch(session, url) for url in urls))
 //! ```
 //!
-//! Not the same: reqwest has no such cap: fifty futures are fifty connections, and ten thousand are an error about file
-//! descriptors. The bound is yours to set, in sight: here a semaphore in front of the client.
+//! Not the same: reqwest has no such cap. Fifty requests at once open fifty connections, and enough of them exhaust
+//! the file descriptors of one side. The bound is yours to set, and visible where you set it: here a semaphore in
+//! front of the client.
 
 use anyhow::Result;
 use futures_util::future::try_join_all;
@@ -41,7 +42,7 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     t.time("no cap", max([1; URLS as usize]), pages).await?;
     server.count(t);
 
-    // A fresh client, so that it can't use the fifty connections that are open by now.
+    // A new client: the first one holds fifty open connections by now and would use them again.
     let client = &Capped::new(server.client()?, PER_HOST);
     let pages = try_join_all((1..=URLS).map(|page| fetch(page, client, url)));
     t.time("10 connections a host", waves(URLS, PER_HOST, 1), pages)
@@ -55,7 +56,7 @@ async fn fetch(page: u32, client: &Capped, url: &str) -> Result<usize> {
     client.get(url).await
 }
 
-/// A client whose connections are counted: who asks for one more than there are waits for its turn.
+/// A client that has at most so many requests under way, and therefore opens at most so many connections.
 struct Capped {
     client: Client,
     slots: Semaphore,
@@ -70,7 +71,7 @@ impl Capped {
     }
 
     async fn get(&self, url: &str) -> Result<usize> {
-        // Held until the body is read: a connection that still delivers is not free.
+        // Held until the body is read: until then the connection can't carry another request.
         let _slot = self.slots.acquire().await?;
         let response = self.client.get(url).send().await?.error_for_status()?;
         Ok(response.bytes().await?.len())

@@ -1,14 +1,15 @@
 //! # What a request waits for while the load grows
 //!
-//! One client gets its page in a fraction of a millisecond. With ten times the clients the server answers no more
-//! requests a second than it can, so every request waits ten times as long: in the queue, not in the work. More at
-//! once wins until the other side is busy; from there on it buys nothing but waiting.
+//! A single client gets its page in a fraction of a millisecond. The server can answer only so many requests a
+//! second, so with ten times the clients past that point each request takes about ten times as long, and nearly all
+//! of it is spent in a queue. More requests at once help until the other side is busy. After that they only wait
+//! longer.
 //!
-//! asyncio: gather, aiohttp
+//! asyncio: aiohttp, gather
 //!
 //! real clock: real HTTP over real sockets
 //!
-//! release build: the server and the client are several times as fast when they are optimised
+//! release build: server and client are several times as fast when they are optimised
 //!
 //! ```python
 //! async def client(session):
@@ -18,8 +19,8 @@
 //!         waits.append(time.perf_counter() - begin)
 //! ```
 //!
-//! Not the same: no stopwatch is needed. A span is a lane with a beginning and an end, so the recorder knows how long every
-//! request took. The server reaches its limit later than a Python one does; the bend in the table is there all the same.
+//! Not the same: there is no stopwatch below. `#[instrument]` opens a span for every request, the recorder keeps when
+//! it began and ended, and the percentiles come from there. In production the same span would feed a tracing backend.
 
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ use tracing::instrument;
 
 use crate::options::Options;
 
-/// In each variant, whatever the number of clients that share them.
+/// In each variant, divided among its clients.
 const REQUESTS: u32 = 2_000;
 
 pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
@@ -51,7 +52,7 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// One client: it sends the next request when it has the answer to the last.
+/// One client: it sends its next request when the last one is answered.
 async fn fetches(requests: u32, client: &Client, url: &str) -> Result<()> {
     for _ in 0..requests {
         fetch(client, url).await?;
@@ -75,7 +76,7 @@ fn sorted_waits(variant: &Variant) -> Vec<Duration> {
     waits
 }
 
-/// The wait that `percent` of a hundred requests don't exceed.
+/// The shortest wait that `percent` percent of the requests didn't exceed.
 fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted
@@ -104,7 +105,7 @@ mod tests {
         for clients in ["1 at once", "10 at once", "100 at once", "500 at once"] {
             assert_eq!(t[clients].lanes.len(), REQUESTS as usize);
         }
-        // Five hundred share what one had to itself: far apart, however busy the machine is.
+        // Five hundred share what one had to itself. A busy machine slows both, so the factor stays far above 3.
         let median = |clients| percentile(&sorted_waits(&t[clients]), 50);
         assert!(median("500 at once") > 3 * median("1 at once"));
     }

@@ -1,8 +1,8 @@
 //! # How many can wait: ten tasks, a hundred thousand
 //!
-//! A hundred thousand tasks that sleep a tick are done a tick after the last one was made, and each costs a few
-//! hundred bytes: its future, the task around it, and a handle. The bytes a task stay the same from ten to the end of the table,
-//! so a million is a matter of memory alone: try `--tasks 1000000`.
+//! A hundred thousand tasks that each sleep for a tick take little more than a tick, plus the time to start them.
+//! Each of them costs a few hundred bytes, the same in a table of ten as in one of a hundred thousand, so memory is
+//! what sets the limit. For a million, add `--tasks 1000000`.
 //!
 //! asyncio: create_task
 //!
@@ -15,9 +15,9 @@
 //! await asyncio.gather(*tasks)
 //! ```
 //!
-//! Not the same: a Rust task is one allocation of a size known when it is compiled, with no stack and no dictionaries in it.
-//! And it needn't be a task: futures that wait side by side in one task spare the task around each, and run on one
-//! thread for ever. `join_all` keeps a node for each, so that a wake-up polls the one it is for and not all.
+//! Not the same: a Rust task is one allocation, of a size the compiler knows: the future and the scheduler's fields
+//! around it. There is no stack and no dictionary in it. And a future needs no task of its own: `join_all` lets any
+//! number of them wait in one task, for fewer bytes each, but then all of them share that task's thread.
 
 use anyhow::Result;
 use futures_util::{future::join_all, poll};
@@ -29,11 +29,11 @@ use tokio::{
 
 use crate::options::Options;
 
-/// With fewer tasks than this, whole pages blur what one of them keeps resident.
+/// With fewer tasks the resident set, which grows by whole pages, says little about one of them.
 const MANY: usize = 10_000;
 
 pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
-    // Ten times as many each time, and at last what the reader asked for.
+    // Ten times as many each time, up to the number asked for.
     let most = options.tasks as usize;
     let growing = std::iter::successors(Some(10), |tasks| Some(tasks * 10));
     for tasks in growing.take_while(|&tasks| tasks < most).chain([most]) {
@@ -54,11 +54,11 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Starts the tasks, waits for all of them, and tells what they took while they waited.
+/// Returns what the tasks cost in memory while all of them were waiting.
 async fn one_task_each(tasks: usize) -> Result<Usage> {
     let before = Usage::now();
     let handles: Vec<JoinHandle<()>> = (0..tasks).map(|_| tokio::spawn(sleep(ticks(1)))).collect();
-    // Every task gets its first poll here, and with it its place among the timers.
+    // Every task gets its first poll here and registers its timer.
     yield_now().await;
     let cost = before.growth();
     for handle in handles {
@@ -69,10 +69,10 @@ async fn one_task_each(tasks: usize) -> Result<Usage> {
 
 async fn side_by_side(futures: usize) -> Usage {
     let before = Usage::now();
-    // Unconstrained: in its own interest a task must let others run after 128 steps with tokio's timers, and whoever polls
-    // a hundred thousand of them from one task would start over 800 times.
+    // A task may poll 128 of tokio's timers before it has to yield. Without `unconstrained` one task with a hundred
+    // thousand of them would be sent back 800 times, and look at its futures again each time.
     let mut all = unconstrained(join_all((0..futures).map(|_| sleep(ticks(1)))));
-    // One poll of the whole starts every timer in it, as `.await` would; then there is something to weigh.
+    // The first poll registers every timer. It is made by hand so that memory can be read before the wait.
     let done = poll!(&mut all).is_ready();
     let cost = before.growth();
     if !done {
@@ -83,7 +83,7 @@ async fn side_by_side(futures: usize) -> Usage {
 
 fn count(t: &mut Timings, tasks: usize, cost: Usage) {
     t.count("bytes each", cost.asked / tasks);
-    // What an earlier variant gave back is used again, so this can fall below what was asked for.
+    // Pages that an earlier variant freed are used again, so this can be less than what was asked for.
     if let Some(resident) = cost.resident.filter(|_| tasks >= MANY) {
         t.count("resident each", resident / tasks);
     }

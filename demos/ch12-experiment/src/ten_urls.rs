@@ -1,24 +1,25 @@
 //! # Ten URLs: one at a time, all at once, five at once
 //!
-//! Ten pages, and the server takes a tick to answer each. Fetched one at a time they take ten ticks, all at once one,
-//! five at once two: 10 : 1 : 2, on one thread. The server is not faster and neither is the client. What shrinks is
-//! the time in which nothing happens.
+//! Ten pages, and the server takes one tick to answer each. Fetched one at a time they take ten ticks, all at once
+//! one tick, five at once two: 10 : 1 : 2. The client uses one thread throughout, and neither side works faster in
+//! one variant than in another: the variants differ only in how many waits overlap.
 //!
-//! asyncio: requests, aiohttp, gather, Semaphore
+//! asyncio: aiohttp, gather, Semaphore
 //!
 //! real clock: real HTTP over real sockets
 //!
 //! ```python
-//! async def fetch(session, url, slots):
+//! slots = asyncio.Semaphore(5)
+//! async def fetch(session, url):
 //!     async with slots, session.get(url) as response:
 //!         return await response.read()
 //!
-//! pages = await asyncio.gather(*(fetch(session, url, slots) for url in urls))
+//! pages = await asyncio.gather(*(fetch(session, url) for url in urls))
 //! ```
 //!
-//! Not the same: the numbers are. Python's are 10 : 1 : 2 too, since waiting is what both do here. In Rust the bound
-//! needs no semaphore: `buffer_unordered(5)` starts the sixth request when the first of five is done, and futures
-//! that were never polled cost no request.
+//! Not the same: `gather` makes ten tasks at once, so a bound needs a semaphore inside each of them. Rust's futures
+//! do nothing until they are polled, so `buffer_unordered(5)` can bound them from outside: it doesn't poll the sixth
+//! before one of the first five is done. As the name says, it doesn't keep the order of the list; `buffered(5)` does.
 
 use anyhow::Result;
 use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};
@@ -36,7 +37,7 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     let server = options.server(t).await?;
     let url = &server.slow_page();
 
-    // One client for everything: it keeps connections and uses them again, so that no variant pays for another's.
+    // One client for everything. It keeps its connections open, and a later request uses them again.
     let client = &server.client()?;
     info!("{urls} × GET {url}");
 
@@ -44,18 +45,18 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
         for page in 1..=urls {
             fetch(page, client, url).await?;
         }
-        anyhow::Ok(())
+        anyhow::Ok(()) // an async block has no signature to tell it the type of its errors
     })
     .await?;
     server.count(t);
 
-    // Nothing is sent while the list is made: a request starts when its future is first polled.
+    // Making the list sends nothing: a request starts when its future is first polled, inside the measurement.
     let all = try_join_all((1..=urls).map(|page| fetch(page, client, url)));
     t.time("all at once", max(vec![1; urls as usize]), all)
         .await?;
     server.count(t);
 
-    // A polite client has a bound. Waves of five: the last page starts when the fifth is done, not before.
+    // When one page has arrived the next request starts. All pages take equally long here, so it looks like waves.
     let bounded = stream::iter(1..=urls)
         .map(|page| fetch(page, client, url))
         .buffer_unordered(limit as usize)
@@ -66,11 +67,11 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Fetches a page whole; its length in bytes.
+/// Fetches a page and returns the length of its body in bytes.
 #[instrument(ret, err, skip(client, url))]
 async fn fetch(page: u32, client: &Client, url: &str) -> Result<usize> {
     let response = client.get(url).send().await?.error_for_status()?;
-    // The head has come; the body is still on its way.
+    // Only the headers have arrived; the body may still be on its way.
     let body = response.bytes().await?;
     Ok(body.len())
 }
@@ -98,7 +99,7 @@ mod tests {
     async fn connections_are_used_again() {
         let t = measured(Options::default()).await;
         assert_eq!(*t["one at a time"].count("connections opened"), 1);
-        // The one that is there already serves too.
+        // The existing one is used again.
         assert_eq!(*t["all at once"].count("connections opened"), 9);
         assert_eq!(*t["5 at once"].count("connections opened"), 0);
     }

@@ -1,10 +1,10 @@
 //! # The same experiment on threads
 //!
-//! A thread that waits for an answer costs no processor either. Ten requests on ten threads take a tick, fifty on fifty
-//! take a tick, as they do on one thread with an event loop. Threads win nothing here and lose nothing: at this size the
-//! choice is about how the code reads, not about speed.
+//! A thread that waits for an answer uses no processor either. Ten requests on ten threads take a tick, fifty on
+//! fifty threads take a tick, as they do on one thread with an event loop. For waiting at this scale threads are
+//! neither faster nor slower, so choose by how the code reads and by what a waiting thread costs.
 //!
-//! asyncio: requests, ThreadPoolExecutor, to_thread
+//! asyncio: ThreadPoolExecutor, to_thread, requests
 //!
 //! real clock: real HTTP, and threads that block
 //!
@@ -13,9 +13,10 @@
 //!     pages = list(pool.map(requests.get, urls))
 //! ```
 //!
-//! Not the same: nothing is different here, and that is the point. Python's threads wait side by side too, since a blocking
-//! read gives the interpreter's lock back; only its computing takes turns. The lanes tell who waits how: a thread is busy
-//! from end to end, asleep in its `read`, where a future is polled a few times and holds no thread in between.
+//! Not the same: nothing is different here. Python's threads wait side by side too, because a blocking read releases
+//! the interpreter's lock; the lock only serialises computing. The timeline shows the two ways of waiting: a thread's
+//! lane is solid, because its function keeps the thread while it sleeps in `read`; a future's lane is thin, because
+//! it is polled a few times and holds no thread in between.
 
 use std::thread;
 
@@ -47,7 +48,7 @@ pub fn run(t: &mut Timings, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Every thread is made, waits in its `read`, and is joined: the blocking code of a textbook.
+/// One thread for each request. It blocks in `read` until the answer is there.
 fn on_threads(urls: u32, url: &str) -> Result<()> {
     thread::scope(|scope| {
         let threads: Vec<_> = (1..=urls)
@@ -60,7 +61,7 @@ fn on_threads(urls: u32, url: &str) -> Result<()> {
     })
 }
 
-/// The runtime is built inside the measurement, as the threads are.
+/// Builds its runtime inside the measurement, because the threads are started inside it too.
 fn on_one_loop(urls: u32, client: &Client, url: &str) -> Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(try_join_all(

@@ -9,7 +9,7 @@ use crate::report::{Count, Lesson, Value, Variant, Verdict};
 /// Below this a quotient tells the noise of the machine.
 const COMPARABLE: Duration = Duration::from_millis(1);
 
-/// The table of a lesson: what was measured, the law, how many times as fast as the first variant; and below it, where
+/// The table of a lesson: what was measured, the law, the speed-up over the first variant; and below it, where
 /// the lesson counted something, the counts. Empty when no variant ran.
 pub fn table(lesson: &Lesson, pen: Pen) -> String {
     if lesson.variants.is_empty() {
@@ -35,7 +35,10 @@ pub fn table(lesson: &Lesson, pen: Pen) -> String {
 fn times(variants: &[Variant], pen: Pen) -> String {
     let unit = Unit::of(variants.iter().flat_map(|variant| &variant.runs).copied());
     let repeated = variants.iter().any(|variant| variant.runs.len() > 1);
-    let compared = variants.len() > 1;
+    let compared = variants
+        .iter()
+        .skip(1)
+        .any(|variant| speed_up(variant, &variants[0]).is_some());
     let with_law = variants.iter().any(|variant| variant.law.is_some());
 
     let mut table = bare_table();
@@ -46,7 +49,7 @@ fn times(variants: &[Variant], pen: Pen) -> String {
     };
     let figures = head.len();
     head.extend(with_law.then_some("law"));
-    head.extend(compared.then_some("× first"));
+    head.extend(compared.then_some("speed-up"));
     head.push("variant");
     table.add_row(head.iter().map(|name| pen.text(name).into_owned()));
 
@@ -60,7 +63,7 @@ fn times(variants: &[Variant], pen: Pen) -> String {
             vec![unit.show(variant.elapsed)]
         };
         row.extend(with_law.then(|| law(variant, unit, pen)));
-        row.extend(compared.then(|| times_as_fast(variant, &variants[0])));
+        row.extend(compared.then(|| speed_up(variant, &variants[0]).unwrap_or_default()));
         row.push(variant.label.clone());
         table.add_row(row.iter().map(|cell| pen.text(cell).into_owned()));
     }
@@ -92,12 +95,10 @@ fn law(variant: &Variant, unit: Unit, pen: Pen) -> String {
     )
 }
 
-fn times_as_fast(variant: &Variant, first: &Variant) -> String {
-    let too_small = variant.elapsed < COMPARABLE || first.elapsed < COMPARABLE;
-    if too_small || std::ptr::eq(variant, first) {
-        return String::new();
-    }
-    three_digits(first.elapsed.as_secs_f64() / variant.elapsed.as_secs_f64())
+/// How many times as fast as the first variant; 0.50 is half as fast.
+fn speed_up(variant: &Variant, first: &Variant) -> Option<String> {
+    let comparable = variant.elapsed >= COMPARABLE && first.elapsed >= COMPARABLE;
+    comparable.then(|| three_digits(first.elapsed.as_secs_f64() / variant.elapsed.as_secs_f64()))
 }
 
 /// A second table: a row a variant, a column for each thing counted.

@@ -50,17 +50,14 @@ pub fn timeline(lesson: &Lesson, pen: Pen) -> String {
 
     let mut out = String::new();
     let mut used = BTreeSet::from([Cell::Waiting, Cell::Polled]);
-    for (place, (variant, lanes)) in drawn.iter().enumerate() {
-        let label = pen.column(&variant.label, labels);
-        // Padding stays outside the colour codes, where the end of the line can trim it.
-        let padding = &label[label.trim_end().len()..];
-        let label = painted(BOLD, label.trim_end()) + padding;
-        let scale = if place == 0 {
-            painted(DIM, &scale(axis.width(), &end, pen))
-        } else {
-            String::new()
-        };
-        line(&mut out, &format!("  {label} {scale}"));
+    let ruler = painted(DIM, &ruler(axis.width(), &end, pen));
+    line(&mut out, &format!("  {:labels$} {ruler}", ""));
+    for (variant, lanes) in &drawn {
+        // Paint after cutting: what is trimmed at the end of a line mustn't be inside the colour codes.
+        line(
+            &mut out,
+            &format!("  {}", painted(BOLD, &pen.fit(&variant.label, labels))),
+        );
         for lane in lanes {
             let label = pen.column(&format!("{INDENT}{}", lane.label), labels);
             let cells = cells(lane, &axis, pen);
@@ -101,11 +98,12 @@ fn label_width(drawn: &[(&Variant, Vec<&Lane>)], pen: Pen) -> usize {
     widest(texts.iter().map(String::as_str)).min(WIDTH / 2 - 8)
 }
 
-fn scale(width: usize, end: &str, pen: Pen) -> String {
+/// Drawn apart from the lanes: on a line of its own, and not in their strokes.
+fn ruler(width: usize, end: &str, pen: Pen) -> String {
     let (corner, between) = if pen.ascii {
-        ('+', '-')
+        ('+', '.')
     } else {
-        ('┬', '─')
+        ('┬', '┄')
     };
     let between: String = std::iter::repeat_n(between, width - 2).collect();
     format!("0 {corner}{between}{corner} {}", pen.text(end))
