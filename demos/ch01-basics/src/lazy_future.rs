@@ -1,8 +1,8 @@
 //! # A future is lazy: calling an `async fn` does nothing
 //!
-//! The call takes no time and cooks nothing, because its body has not begun: it returns a recipe card, a value that
-//! can cook when somebody awaits it. Forget the `.await` and the meal is missing: 0 cooked instead of 1, in 0 ticks
-//! instead of 1. Nothing is said about it while the program runs. The compiler has said it before, with a warning.
+//! A call of `cook` runs no line of its body. It returns a future: a value that runs the body when it is awaited.
+//! Without the `.await` nothing is cooked: 0 meals in 0 ticks instead of 1 meal in 1 tick. Nothing is said about it
+//! while the program runs; the compiler warned when it was built.
 //!
 //! asyncio: coroutine
 //!
@@ -13,10 +13,11 @@
 //! await cook("soup")    # runs the body
 //! ```
 //!
-//! Not the same: Python finds a forgotten coroutine when it is freed, so only on a path that was taken; rustc finds
-//! such a line wherever it stands. A coroutine is an object of the one class for all. Every `async fn` makes a type
-//! of its own, whose values live where you put them and are as big as what they hold across their `.await`s: 1 024
-//! bytes bigger with a pot of 1 KiB.
+//! Not the same: Python warns at run time, when the coroutine is freed, so only if that line was run. rustc warns at
+//! compile time, about a future that isn't used at all. Of `let soup = cook("soup")` without an `.await` it only says
+//! "unused variable", and of a future that is stored in a `Vec` and never awaited it says nothing. All coroutines share
+//! one class; every `async fn` has a future type of its own, as big as what it holds across its `.await`s: 1 024 bytes
+//! bigger with an array of 1 KiB.
 
 use std::{any::type_name_of_val, cell::Cell, hint::black_box};
 
@@ -28,38 +29,46 @@ use tracing::{info, instrument};
 pub async fn run(t: &mut Timings) -> Result<()> {
     let cooked = Cell::new(0);
     t.time("called and dropped", exactly(0), async {
+        // Without `#[expect]` the compiler says here:
+        // warning: unused implementer of `Future` that must be used
+        //   = note: futures do nothing unless you `.await` or poll them
         #[expect(unused_must_use, reason = "the forgotten await is the lesson")]
-        cook("soup", &cooked); // <- the difference: no .await
+        cook("soup", &cooked);
     })
     .await;
-    t.count("meals cooked", cooked.take());
+    t.count("meals cooked", cooked.get());
 
-    // The same call, kept in a variable. It is a value like any other: it has a type and a size, and until it is
-    // awaited it has nothing else.
-    let soup = cook("soup", &cooked);
-    let (bytes, kind) = measures(&soup);
-    t.time("called and awaited", exactly(1), soup).await;
-    t.count("meals cooked", cooked.take());
-    t.count("bytes", bytes);
+    let cooked = Cell::new(0);
+    let kind = t
+        .time("called and awaited", exactly(1), async {
+            // Nothing is cooked by this line: the future is a value like any other, with a type and a size.
+            let soup = cook("soup", &cooked);
+            let kind = type_of(&soup);
+            soup.await; // <- the difference: the body runs here
+            kind
+        })
+        .await;
+    t.count("meals cooked", cooked.get());
     t.count("type", kind);
 
-    // A future is all that its function needs in order to go on after a wait, and as big as that. (These two have no
-    // lane: `#[instrument]` would wrap them, and what it adds would be measured along, as it is in `cook`.)
+    // A future holds the variables that its function needs again after an `.await`, and is as big as they are. The size
+    // of `cook` is not shown beside these two: `#[instrument]` puts a span into its future and makes it larger. These
+    // two are not instrumented, so they have no lane.
     let holds = holds_the_pot();
-    let (bytes, kind) = measures(&holds);
+    let (kind, bytes) = (type_of(&holds), size_of_val(&holds));
     t.time("1 KiB held while waiting", exactly(1), holds).await;
-    t.count("bytes", bytes);
     t.count("type", kind);
+    t.count("bytes", bytes);
 
-    let clears = clears_the_pot();
-    let (bytes, kind) = measures(&clears);
-    t.time("1 KiB put back before", exactly(1), clears).await;
-    t.count("bytes", bytes);
+    let frees = frees_the_pot();
+    let (kind, bytes) = (type_of(&frees), size_of_val(&frees));
+    t.time("1 KiB freed beforehand", exactly(1), frees).await;
     t.count("type", kind);
+    t.count("bytes", bytes);
     Ok(())
 }
 
-/// Not a line of this runs at the call, the narration included.
+/// The call runs none of this, not even the first `info!`.
 #[instrument(ret, skip(cooked))]
 async fn cook(dish: &'static str, cooked: &Cell<u32>) {
     info!("on the stove");
@@ -71,11 +80,12 @@ async fn cook(dish: &'static str, cooked: &Cell<u32>) {
 async fn holds_the_pot() {
     let pot = [0_u8; 1024];
     sleep(ticks(1)).await;
-    eat_from(&pot); // after the wait, so the future has to hold the pot through it
+    eat_from(&pot); // after the wait, so the future has to hold the pot while it waits
 }
 
-async fn clears_the_pot() {
-    // It takes the block as well as the order: a variable that was lent out is held until its scope ends.
+async fn frees_the_pot() {
+    // A variable that was borrowed keeps its storage until its scope ends, even if it isn't used any more. Without the
+    // inner block that would be after the wait, and this future would be as big as the one above.
     {
         let pot = [0_u8; 1024];
         eat_from(&pot);
@@ -83,17 +93,15 @@ async fn clears_the_pot() {
     sleep(ticks(1)).await;
 }
 
-/// A future is compiled like a closure that can be left and entered again, hence the `{{closure}}` in its type. That
-/// name can be printed and not written: code says `impl Future`.
-fn measures<F: Future>(future: &F) -> (usize, &'static str) {
+/// The compiler turns the body of an `async fn` into a kind of closure, hence the `{{closure}}` in its type's name.
+/// That name can be printed but not written in code, where the type is `impl Future`.
+fn type_of<F: Future>(future: &F) -> &'static str {
     let path = type_name_of_val(future);
-    let kind = path
-        .split_once("lazy_future::")
-        .map_or(path, |(_, kind)| kind);
-    (size_of_val(future), kind)
+    path.split_once("lazy_future::")
+        .map_or(path, |(_, name)| name)
 }
 
-/// The optimiser may not find out that nobody is hungry.
+/// `black_box` counts as a use of the array, so the optimiser doesn't remove it.
 fn eat_from(pot: &[u8]) {
     black_box(pot);
 }
@@ -133,7 +141,7 @@ mod tests {
         assert_eq!(*t["called and awaited"].count("type"), "cook::{{closure}}");
         assert_ne!(
             t["1 KiB held while waiting"].count("type"),
-            t["1 KiB put back before"].count("type")
+            t["1 KiB freed beforehand"].count("type")
         );
     }
 
@@ -142,10 +150,10 @@ mod tests {
         let t = measured().await;
         let bytes = |variant| match t[variant].count("bytes") {
             Value::Whole(bytes) => *bytes,
-            other => panic!("{other:?} is no number of bytes"),
+            other => panic!("{other:?} is not a number of bytes"),
         };
         assert_eq!(
-            bytes("1 KiB held while waiting") - bytes("1 KiB put back before"),
+            bytes("1 KiB held while waiting") - bytes("1 KiB freed beforehand"),
             1024
         );
     }
