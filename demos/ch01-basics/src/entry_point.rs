@@ -1,27 +1,32 @@
-//! # The way in: a runtime, and `block_on`
+//! # The entry point: a runtime, and `block_on`
 //!
-//! `#[tokio::main]` writes three steps: build a runtime, hand it the function's body as one future, block the thread
-//! until that is done. Written by hand they do what the attribute can't: three runtimes one after another (3 ticks),
-//! or three at once on threads of their own (1 tick). One inside another is refused, with a panic. And a runtime that
-//! goes takes along what it hasn't finished: 1 task dropped.
+//! `#[tokio::main]` does three things: it builds a runtime, hands it the function's body as one future, and blocks the
+//! thread until that future is done. The same can be written by hand, and in either form it can run more than once:
+//! three runtimes one after another take 3 ticks, three at once, each on a thread of its own, take 1. One inside
+//! another is refused with a panic. When a runtime is dropped, its unfinished tasks are cancelled: here 1.
 //!
 //! asyncio: run, Runner
 //!
 //! real clock: each runtime has a clock of its own, and its thread is blocked until it is done
 //!
 //! ```python
-//! async def main():
-//!     await cook("soup")
+//! async def main(): await cook("soup")
 //!
 //! asyncio.run(main())
+//! with asyncio.Runner() as runner: runner.run(main())    # the same by hand
 //! ```
 //!
-//! Not the same: inside a running loop `asyncio.run` raises RuntimeError, `block_on` panics. (Nothing else is
-//! forbidden, here or there: neither has to be called once only, or in the main thread.) At its end `asyncio.run`
-//! cancels what is left and waits while that cleans up; tokio drops it where it stands. And `#[tokio::main]` without
-//! a flavour starts a worker thread for every core: these lessons ask for `current_thread`, which is asyncio's shape.
+//! Not the same: inside a running loop `asyncio.run` raises RuntimeError, `block_on` panics. At its end `asyncio.run`
+//! cancels the tasks that are left and waits while they clean up; a tokio runtime cancels them at the `.await` they have
+//! reached, and none of their code after it runs. And `#[tokio::main]` without a flavour starts a worker thread for every
+//! core; these lessons ask for `current_thread`, which runs everything on the calling thread, as asyncio does.
 
-use std::{io, panic::catch_unwind, thread};
+use std::{
+    io,
+    panic::catch_unwind,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    thread,
+};
 
 use anyhow::Result;
 use timing::{
@@ -30,50 +35,52 @@ use timing::{
     ticks,
 };
 use tokio::{
-    runtime::{Builder, Handle, Runtime},
+    runtime::{Builder, Handle, Runtime, RuntimeFlavor},
     sync::Barrier,
     time::sleep,
 };
 use tracing::{info, instrument};
 
-const KITCHENS: usize = 3;
+const RUNTIMES: usize = 3;
 
-/// Not `async`, and called from a plain thread: as `main` is.
+/// Not `async`: like `main`, this runs outside any runtime.
 pub fn run(t: &mut Timings) -> Result<()> {
-    let workers = t.time_blocking("the attribute", exactly(1), opens_by_attribute);
+    let workers = t.time_blocking("the attribute", exactly(1), runs_by_attribute);
     t.count("workers", workers);
 
-    let workers = t.time_blocking("the same by hand", exactly(1), opens_by_hand)?;
+    let workers = t.time_blocking("the same by hand", exactly(1), runs_by_hand)?;
     t.count("workers", workers);
 
-    let workers = t.time_blocking("the attribute, bare", exactly(1), opens_on_every_core);
+    let workers = t.time_blocking("without a flavour", exactly(1), runs_on_every_core);
     t.count("workers", workers);
+    t.count("cores", thread::available_parallelism()?.get());
 
-    t.time_blocking("one after another", sum([1; KITCHENS]), || {
-        (0..KITCHENS).try_for_each(|_| opens_by_hand().map(drop))
+    t.time_blocking("one after another", sum([1; RUNTIMES]), || {
+        (0..RUNTIMES).try_for_each(|_| runs_by_hand().map(drop))
     })?;
 
-    let met = t.time_blocking("side by side", max([1; KITCHENS]), opens_side_by_side)?;
-    t.count("open at once", met);
+    let peak = t.time_blocking("side by side", max([1; RUNTIMES]), runs_side_by_side)?;
+    t.count("open at once", peak);
 
-    let nested = t.time_blocking("one inside another", exactly(1), opens_inside_another)?;
+    let nested = t.time_blocking("one inside another", exactly(1), runs_inside_another)?;
     t.count("refused", usize::from(nested.is_err()));
 
-    let dropped = t.time_blocking("closed too early", exactly(1), closes_too_early)?;
-    t.count("tasks dropped", usize::from(dropped));
+    let cancelled = t.time_blocking("dropped too early", exactly(1), drops_the_runtime)?;
+    t.count("cancelled", usize::from(cancelled));
     Ok(())
 }
 
-/// The attribute takes the `async` away: callers see a function that blocks them and returns what the body returned.
+/// The attribute removes the `async`: callers see an ordinary function, which blocks them and returns what the body
+/// returned. It need not be `main`, and it can be called again.
 #[tokio::main(flavor = "current_thread")]
-async fn opens_by_attribute() -> usize {
+async fn runs_by_attribute() -> usize {
     cook("soup", 1).await;
     workers()
 }
 
-/// What the attribute writes, but for one word: where the machine has no runtime to give, `?` hands the error on, and
-/// the attribute panics.
-fn opens_by_hand() -> io::Result<usize> {
+/// What the attribute writes, with one difference: if the runtime can't be built, this returns the error, where
+/// `#[tokio::main]` panics.
+fn runs_by_hand() -> io::Result<usize> {
     Ok(new_runtime()?.block_on(async {
         cook("soup", 1).await;
         workers()
@@ -81,61 +88,74 @@ fn opens_by_hand() -> io::Result<usize> {
 }
 
 #[tokio::main]
-async fn opens_on_every_core() -> usize {
-    // The body itself stays on the thread that called; the workers are for what it spawns.
+async fn runs_on_every_core() -> usize {
+    // The body itself stays on the calling thread; the workers are for the tasks that it spawns.
     cook("soup", 1).await;
     workers()
 }
 
-/// Timers and sockets are separate parts of tokio's loop, and off unless asked for: without `enable_all` the first
-/// `sleep` would panic.
+/// Timers and sockets are separate parts of a runtime, and off unless asked for: without `enable_all` the first
+/// `sleep` panics.
 fn new_runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
 
-/// A runtime belongs to whoever built it, on whatever thread: there is no "the" event loop of a program. Returns how
-/// many were open at the same moment.
-fn opens_side_by_side() -> io::Result<usize> {
-    // Nobody cooks before all three are there: had one to wait for another's end, none would ever get past this.
-    let all_there = Barrier::new(KITCHENS);
-    let open = || {
-        let runtime = new_runtime()?;
-        runtime.block_on(async {
-            all_there.wait().await;
+/// Each thread builds a runtime of its own: a program has no single "the" event loop. Returns how many were open at
+/// the same moment.
+fn runs_side_by_side() -> io::Result<usize> {
+    let (open, peak) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    // One barrier for three runtimes: tokio's primitives belong to no runtime. An `asyncio.Barrier` belongs to one loop,
+    // and raises RuntimeError when it has to wait in another.
+    let all_open = Barrier::new(RUNTIMES);
+    let run = || {
+        new_runtime()?.block_on(async {
+            peak.fetch_max(open.fetch_add(1, Relaxed) + 1, Relaxed);
+            all_open.wait().await; // nobody cooks, and no runtime is dropped, before all three are open
             cook("soup", 1).await;
+            open.fetch_sub(1, Relaxed);
         });
-        io::Result::Ok(1)
+        io::Result::Ok(())
     };
     thread::scope(|scope| {
-        let threads = [(); KITCHENS].map(|()| scope.spawn(open));
-        let met = threads.map(|thread| thread.join().expect("cooking soup does not panic"));
-        met.into_iter().sum()
-    })
+        let threads = [(); RUNTIMES].map(|()| scope.spawn(run));
+        let ended = threads.map(|thread| thread.join().expect("cooking soup does not panic"));
+        ended.into_iter().collect::<io::Result<()>>()
+    })?;
+    Ok(peak.into_inner())
 }
 
-/// Makes the call that worked above, on a thread that is driving a runtime already. To block there would stop the
-/// very loop that has to wake it, so tokio refuses. The outer runtime is none the worse: it cooks on.
-fn opens_inside_another() -> io::Result<thread::Result<usize>> {
+/// Makes the call that worked above, on a thread that is running a runtime already. The inner call would block that
+/// thread until it is done, and for so long the outer loop and every task on it would stop. So tokio panics before the
+/// inner runtime begins; the outer one keeps working.
+fn runs_inside_another() -> io::Result<thread::Result<usize>> {
     Ok(new_runtime()?.block_on(async {
-        let inner = catch_unwind(opens_by_attribute);
+        // Caught so that the lesson can count the refusal and go on. This is no routine `try`/`except`: errors that a
+        // program expects are a `Result`, and a panic means that the program itself is wrong.
+        let inner = catch_unwind(runs_by_attribute);
         cook("soup", 1).await;
         inner
     }))
 }
 
-/// Leaves when the soup is done. Says whether the stew, which takes longer, was dropped.
-fn closes_too_early() -> io::Result<bool> {
+/// Drops the runtime when the soup is done. Says whether that cancelled the stew, which takes longer.
+fn drops_the_runtime() -> io::Result<bool> {
     let runtime = new_runtime()?;
     let stew = runtime.spawn(cook("stew", 3));
     runtime.block_on(cook("soup", 1));
-    drop(runtime); // here the stew ends, in the middle of its wait
-    // The task's handle has outlived its runtime, and any other one can ask it how things went.
-    let stew = new_runtime()?.block_on(stew);
-    Ok(stew.is_err_and(|error| error.is_cancelled()))
+    drop(runtime); // the stew is cancelled here, in the middle of its wait
+    // The stew's handle is still valid, and can be awaited in a second runtime: it says how the task ended.
+    let ended = new_runtime()?.block_on(stew);
+    Ok(ended.is_err_and(|error| error.is_cancelled()))
 }
 
+/// The threads that the runtime has started beside the one that called it. For `current_thread`, `num_workers` is 1
+/// and counts the caller itself.
 fn workers() -> usize {
-    Handle::current().metrics().num_workers()
+    let runtime = Handle::current();
+    match runtime.runtime_flavor() {
+        RuntimeFlavor::CurrentThread => 0,
+        _ => runtime.metrics().num_workers(),
+    }
 }
 
 #[instrument(ret)]
@@ -169,22 +189,22 @@ mod tests {
                     .iter()
                     .all(|poll| poll.on_loop)
             );
-            assert_eq!(*t[variant].count("workers"), 1);
+            assert_eq!(*t[variant].count("workers"), 0);
         }
     }
 
     #[test]
     fn without_a_flavour_there_is_a_worker_for_every_core() {
         let cores = thread::available_parallelism().unwrap().get();
-        assert_eq!(opens_on_every_core(), cores);
+        assert_eq!(runs_on_every_core(), cores);
     }
 
     #[test]
     fn runtimes_may_follow_one_another_or_stand_side_by_side() {
         let t = measured();
-        assert_eq!(t["one after another"].lanes.len(), KITCHENS);
+        assert_eq!(t["one after another"].lanes.len(), RUNTIMES);
         assert!(t["one after another"].elapsed >= ticks(3));
-        assert_eq!(*t["side by side"].count("open at once"), KITCHENS);
+        assert_eq!(*t["side by side"].count("open at once"), RUNTIMES);
     }
 
     #[test]
@@ -195,7 +215,7 @@ mod tests {
         assert_eq!(nested.lanes.len(), 1, "the inner soup was never begun");
         assert_eq!(nested.lane("soup").ended, Ended::Returned);
 
-        let refusal = opens_inside_another().unwrap().unwrap_err();
+        let refusal = runs_inside_another().unwrap().unwrap_err();
         let message = refusal.downcast_ref::<&str>().unwrap();
         assert!(
             message.contains("Cannot start a runtime from within a runtime"),
@@ -204,11 +224,11 @@ mod tests {
     }
 
     #[test]
-    fn a_runtime_that_goes_takes_its_tasks_along() {
+    fn dropping_a_runtime_cancels_its_tasks() {
         let t = measured();
-        let closed = &t["closed too early"];
-        assert_eq!(*closed.count("tasks dropped"), 1);
-        assert_eq!(closed.lane("soup").ended, Ended::Returned);
-        assert_eq!(closed.lane("stew").ended, Ended::Cancelled);
+        let dropped = &t["dropped too early"];
+        assert_eq!(*dropped.count("cancelled"), 1);
+        assert_eq!(dropped.lane("soup").ended, Ended::Returned);
+        assert_eq!(dropped.lane("stew").ended, Ended::Cancelled);
     }
 }
