@@ -19,7 +19,6 @@ use timing::Timings;
 mod args;
 mod catalogue;
 mod interrupt;
-mod locale;
 mod narration;
 mod output;
 mod page;

@@ -1,11 +1,9 @@
 //! How far a long variant is: one line on a terminal's stderr that overwrites itself.
 
-use std::{io::Write, sync::Arc, time::Duration};
+use std::{io::Write, time::Duration};
 
 use timing::law::Law;
 use tokio::time::Instant;
-
-use crate::screen::Screen;
 
 /// A variant that takes longer than this tells how far it is.
 const LONG: Duration = Duration::from_secs(2);
@@ -50,26 +48,6 @@ impl Progress {
             say("\r\x1b[K");
         }
     }
-}
-
-/// Draws ten times a second for as long as the screen is there.
-pub fn keep_drawing(screen: &Arc<Screen>) -> std::io::Result<()> {
-    let screen = Arc::downgrade(screen);
-    let draw = move || {
-        while let Some(screen) = screen.upgrade() {
-            screen.tick_progress();
-            drop(screen);
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "a thread of its own, beside every loop"
-            )]
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    };
-    std::thread::Builder::new()
-        .name("progress".into())
-        .spawn(draw)?;
-    Ok(())
 }
 
 fn say(text: &str) {

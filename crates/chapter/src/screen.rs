@@ -2,7 +2,8 @@
 
 use std::{
     io::{ErrorKind, IsTerminal, Write, stderr, stdout},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use anstream::{AutoStream, ColorChoice, adapter::strip_str};
@@ -110,10 +111,26 @@ impl Screen {
         inner.progress = progress;
     }
 
-    pub fn tick_progress(&self) {
-        if let Some(progress) = &mut self.lock().progress {
-            progress.draw();
-        }
+    /// Draws the progress ten times a second, for as long as the screen is there.
+    pub fn keep_drawing(self: &Arc<Self>) -> std::io::Result<()> {
+        let screen = Arc::downgrade(self);
+        let draw = move || {
+            while let Some(screen) = screen.upgrade() {
+                if let Some(progress) = &mut screen.lock().progress {
+                    progress.draw();
+                }
+                drop(screen);
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "a thread of its own, beside every loop"
+                )]
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        };
+        std::thread::Builder::new()
+            .name("progress".into())
+            .spawn(draw)?;
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -13,11 +13,10 @@ use crate::{
     args::Args,
     catalogue::{Catalogue, Entry},
     interrupt::{Stop, Why},
-    locale,
     narration::Narration,
     output::Target,
     page::Page,
-    progress, repeat,
+    repeat,
     run::Conditions,
     screen::Screen,
     usage::Usage,
@@ -87,7 +86,7 @@ pub fn run<O: clap::Args>(catalogue: &Catalogue<'_, O>, args: &Args<O>) -> Resul
 fn begin(screen: &Arc<Screen>, stop: &Stop) -> anyhow::Result<Recorder> {
     stop.on_signals()?;
     if screen.is_watched() {
-        progress::keep_drawing(screen)?;
+        screen.keep_drawing()?;
     }
     Ok(Recorder::install()?)
 }
@@ -141,7 +140,7 @@ impl<'a, O: clap::Args> Session<'a, O> {
         // Half a tick is long for a poll, and far above what a busy machine adds to a short one.
         let slow = args.slow.unwrap_or(timing::ticks(0.5));
         let pen = Pen {
-            ascii: !locale::is_utf8(),
+            ascii: !lesson::is_utf8(),
             slow,
         };
         let narration = Arc::new(Narration::new(screen.clone(), pen, clock));

@@ -1,12 +1,9 @@
 //! What the launcher itself shows: the contents page, several hits, its help.
 
 use crate::{
-    print::fit,
+    print::{WIDTH, fit},
     workspace::{Chapter, Lesson, Workspace},
 };
-
-/// Columns of a page.
-pub const WIDTH: usize = 80;
 
 /// What `cargo demo --help` says; a chapter's own flags are in the chapter's help.
 pub const HELP: &str = "\

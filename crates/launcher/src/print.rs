@@ -1,11 +1,9 @@
 //! Writing, to streams that may be closed or full.
 
-use std::{
-    env,
-    io::{self, ErrorKind, Write},
-};
+use std::io::{self, ErrorKind, Write};
 
-use crate::page::WIDTH;
+/// The columns of a terminal.
+pub const WIDTH: usize = 80;
 
 /// Why the launcher can't do as it was told, and the way out.
 #[derive(Debug, PartialEq, Eq)]
@@ -90,21 +88,11 @@ pub fn out(text: &str) -> Result<u8, Failure> {
 }
 
 fn in_locale(text: &str) -> String {
-    let set = ["LC_ALL", "LC_CTYPE", "LANG"].map(|name| env::var(name).ok());
-    if is_utf8(set.iter().map(Option::as_deref)) {
+    if lesson::is_utf8() {
         text.to_owned()
     } else {
         ascii(text)
     }
-}
-
-/// The first variable that is set and not empty decides, as in every other program.
-fn is_utf8<'a>(mut set: impl Iterator<Item = Option<&'a str>>) -> bool {
-    let locale = set.find_map(|value| value.filter(|value| !value.is_empty()));
-    locale.is_some_and(|locale| {
-        let locale = locale.to_ascii_lowercase();
-        locale.contains("utf-8") || locale.contains("utf8")
-    })
 }
 
 /// The same text for a terminal that knows ASCII only.
@@ -139,14 +127,6 @@ pub fn fit(text: &str, from: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_first_variable_that_says_something_decides() {
-        assert!(is_utf8([None, Some(""), Some("de_DE.UTF-8")].into_iter()));
-        assert!(is_utf8([Some("C.utf8"), Some("C"), None].into_iter()));
-        assert!(!is_utf8([Some("C"), None, Some("de_DE.UTF-8")].into_iter()));
-        assert!(!is_utf8([None, None, None].into_iter()));
-    }
 
     #[test]
     fn plain_ascii_says_the_same() {

@@ -9,11 +9,11 @@ use crate::{
 
 /// How late each wait of a law may be on the real clock, beside a tenth of the whole: timers fire late by a
 /// millisecond or two, and a busy machine takes its time to run what they wake.
-const LATE: Duration = Duration::from_millis(20);
+pub const LATE: Duration = Duration::from_millis(20);
 
 /// What one request over a socket may cost in work, on both sides together: a fifth of it on an idle machine and in a
 /// debug build.
-const WORK: Duration = Duration::from_millis(2);
+pub const WORK: Duration = Duration::from_millis(2);
 
 /// What is granted on the real clock beside a tenth of the law.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
