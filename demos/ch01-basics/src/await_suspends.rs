@@ -1,8 +1,8 @@
-//! # `.await` suspends: who runs while one waits
+//! # `.await` suspends: what else runs while a function waits
 //!
-//! The cook puts the stew on and comes to an `.await`, with 2 ticks to go. There the function stops, in the middle of
-//! a line, keeps its place and gives the thread away. The dishwasher gets 5 turns on that same thread, and then the
-//! cook goes on where it stood. Of the 2 ticks it had the thread twice, for a moment: before the wait and after it.
+//! `cook` puts the stew on and awaits 2 ticks. At that `.await` it stops, keeps its variables and gives the thread back
+//! to the loop. Meanwhile `wash_up` gets 5 turns on the same thread. When the 2 ticks are over, `cook` continues after
+//! its `.await`. So it needed the thread for two short turns only: one before the wait, one after it.
 //!
 //! asyncio: await
 //!
@@ -14,10 +14,10 @@
 //! plate = (await (await take_order(7)).cook()).plate()
 //! ```
 //!
-//! Not the same: Rust's `.await` stands behind what it waits for, so a chain reads in the order in which it happens,
-//! with `?` in between: a step that fails ends the chain, and what stands to its right is never begun. Python has to
-//! read the same chain from the inside out. Both refuse `await` in a function that isn't `async`, since only what can
-//! stop and go on may wait like this: Python with SyntaxError, Rust with E0728.
+//! Not the same: Rust's `.await` is written after what it waits for, so the steps of a chain stand from left to right in
+//! the order in which they run, and each of them can be followed by `?`: when a step fails, the steps to its right never
+//! begin. Python's chain has to be read from the inside out. Both refuse `await` in a function that isn't `async`, since
+//! only an `async` function can be suspended: Python with SyntaxError, Rust with E0728.
 
 use anyhow::{Result, ensure};
 use timing::{
@@ -31,7 +31,7 @@ use tracing::{info, instrument};
 pub async fn run(t: &mut Timings) -> Result<()> {
     let plates = t
         .time("while the stew cooks", exactly(2), async {
-            // A second job for the same thread. It is queued here and gets its first turn when this function waits.
+            // `spawn` only queues the second task. Its first turn comes when this function waits.
             let dishwasher = tokio::spawn(wash_up(4));
             Order("stew").cook().await;
             dishwasher.await
@@ -42,14 +42,14 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     let dish = t.time("a chain", sum([1, 2]), serve(7)).await?;
     t.count("on the table", dish);
 
-    // There is no table 13. The chain ends at its `?`, after 1 tick, and the stove stays cold.
+    // There is no table 13: the first step fails after 1 tick, and `?` ends the chain before anything is cooked.
     let nothing = t.time("a chain that breaks", exactly(1), serve(13)).await;
     t.count("on the table", nothing.unwrap_or("nothing"));
     Ok(())
 }
 
 async fn serve(table: u32) -> Result<&'static str> {
-    // `?` where a step can fail. Without it there would be three statements and two names here, or two brackets.
+    // Only the first step can fail, so only the first has a `?`.
     Ok(take_order(table).await?.cook().await.plate())
 }
 
@@ -67,8 +67,8 @@ impl Order {
     #[instrument(ret)]
     async fn cook(self) -> Dish {
         info!("on the stove");
-        // The name of the dish is needed after the wait. It isn't on the thread's stack meanwhile, where the
-        // dishwasher works: it is kept inside this future.
+        // The name of the dish is needed after the wait. Meanwhile it can't be on the thread's stack, which `wash_up`
+        // uses now: it is stored in this future.
         sleep(ticks(2)).await;
         info!("ready");
         Dish(self.0)
@@ -84,7 +84,7 @@ impl Dish {
     }
 }
 
-/// Done well before the stew is: 4 waits of 0.4 ticks, so 5 turns.
+/// 4 waits of 0.4 ticks make 5 turns, and all of them fit into the 2 ticks of the stew.
 #[instrument(ret)]
 async fn wash_up(plates: u32) -> u32 {
     for plate in 1..=plates {
@@ -100,7 +100,7 @@ mod tests {
     use timing::report::Ended;
 
     #[tokio::test(start_paused = true)]
-    async fn the_other_one_runs_while_this_one_waits() {
+    async fn another_task_runs_while_this_one_waits() {
         let mut t = Timings::default();
         run(&mut t).await.unwrap();
         let variant = &t["while the stew cooks"];
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(*variant.count("plates washed"), 4);
 
         let [before, after] = variant.lane("cook").polls[..] else {
-            panic!("the cook has the thread before the wait and after it");
+            panic!("one turn before the wait, one after it");
         };
         let meanwhile = &variant.lane("wash_up").polls;
         assert_eq!(meanwhile.len(), 5);
@@ -130,13 +130,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_stands_behind_a_failed_step_is_never_begun() {
+    async fn the_steps_after_a_failed_one_never_begin() {
         let mut t = Timings::default();
         run(&mut t).await.unwrap();
         let broken = &t["a chain that breaks"];
         assert_eq!(broken.elapsed, ticks(1));
         assert_eq!(*broken.count("on the table"), "nothing");
         assert_eq!(broken.lane("take_order").ended, Ended::Failed);
-        assert_eq!(broken.lanes.len(), 1, "the stew was never put on");
+        assert_eq!(broken.lanes.len(), 1, "nothing was cooked");
     }
 }
