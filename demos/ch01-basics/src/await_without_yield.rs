@@ -1,9 +1,9 @@
 //! # `await` is not a yield
 //!
-//! The cook peels 1 000 potatoes and awaits each of them. A second cook has been ready all the while, on the same
-//! thread, and has not done a single step: peeling never has to wait, so no `.await` here ever stops. One `yield_now`
-//! among the thousand, and the other one gets its turn: 1 step instead of 0. Whether a function gives the thread away
-//! is decided by what it waits for at the bottom, not by the word `await`.
+//! A cook peels 1 000 potatoes and awaits each of them. A second cook is ready all the time, on the same thread, and
+//! doesn't get a single turn: `peel` never has to wait, so none of the 1 000 `.await`s suspends. With one `yield_now`
+//! among them the second cook gets a turn: 1 step instead of 0. The word `await` alone gives nothing back: it suspends
+//! only if the awaited future isn't ready.
 //!
 //! asyncio: sleep(0)
 //!
@@ -14,10 +14,10 @@
 //! await asyncio.sleep(0)               # now they do
 //! ```
 //!
-//! Not the same: in this, Rust and Python agree. But where asyncio has `sleep(0)`, tokio has `yield_now`. And tokio's
-//! own channels, locks and sockets count how often they were ready in one turn and now and then pretend not to be, so
-//! that a loop over a full queue lets others in; asyncio has no such budget, and neither has an `async fn` of your
-//! own.
+//! Not the same: in this, Rust and Python agree. What asyncio writes as `sleep(0)` is `yield_now` in tokio. But tokio's
+//! own channels, locks and sockets have a budget for each turn. When it is used up they report that they aren't ready,
+//! even if they are, so that a loop over a full queue lets other tasks run. asyncio has no such budget, and neither has
+//! an `async fn` of your own.
 
 use std::sync::{
     Arc,
@@ -42,14 +42,15 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     Ok(())
 }
 
-/// Says how far the second cook, who is ready before the work begins, has come when the work is done.
+/// Runs `work` while a second cook is ready. Returns how many steps the second cook has done by the end of it.
 async fn beside_a_second_cook(work: impl Future<Output = ()>) -> Result<u32> {
-    // An atomic number where a `Cell` would do for the one thread there is: what is spawned must be fit for several.
+    // There is one thread here, but `tokio::spawn` accepts only futures that could move to another one (`Send`). An
+    // `Rc<Cell<u32>>` would do for one thread, and doesn't compile.
     let steps = Arc::new(AtomicU32::new(0));
     let second = tokio::spawn(stirs(steps.clone()));
     work.await;
     let so_far = steps.load(Relaxed);
-    second.await?; // here this function waits at last, and the soup is stirred in either case
+    second.await?; // the first real wait of this function: without the yield the second cook runs only here
     Ok(so_far)
 }
 
@@ -66,15 +67,15 @@ async fn peels_and_yields() {
     for potato in 0..POTATOES {
         peel().await;
         if potato == POTATOES / 2 {
-            // Stops here and asks to be called again at once: behind those who are ready already.
+            // Suspends once and asks to be polled again at once, after the tasks that are ready already.
             yield_now().await; // <- the difference
         }
     }
     info!("{POTATOES} potatoes peeled");
 }
 
-/// An `async fn` without a wait inside. Awaiting it is calling it: it is done at its first poll, and its caller goes
-/// on in the same turn.
+/// An `async fn` without a wait inside. Its future is done at the first poll, so its caller goes on in the same turn,
+/// as after an ordinary call.
 async fn peel() {}
 
 #[instrument(ret, skip(steps))]
@@ -100,7 +101,7 @@ mod tests {
         let awaits = &t["1 000 awaits"];
         assert_eq!(*awaits.count("steps of the second cook"), 0);
         let [peeling] = awaits.lane("peels").polls[..] else {
-            panic!("all thousand in one turn");
+            panic!("all 1 000 in one turn");
         };
         let [stirring] = awaits.lane("stirs").polls[..] else {
             panic!("one turn to stir");
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_yield_lets_the_other_one_in() {
+    async fn one_yield_lets_another_task_in() {
         let t = measured().await;
         let yielded = &t["and one yield_now"];
         assert_eq!(*yielded.count("steps of the second cook"), 1);

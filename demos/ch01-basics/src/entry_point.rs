@@ -17,9 +17,10 @@
 //! ```
 //!
 //! Not the same: inside a running loop `asyncio.run` raises RuntimeError, `block_on` panics. At its end `asyncio.run`
-//! cancels the tasks that are left and waits while they clean up; a tokio runtime cancels them at the `.await` they have
-//! reached, and none of their code after it runs. And `#[tokio::main]` without a flavour starts a worker thread for every
-//! core; these lessons ask for `current_thread`, which runs everything on the calling thread, as asyncio does.
+//! cancels the tasks that are left and waits while they clean up; a tokio runtime cancels them at the `.await` they
+//! have reached, and none of their code after it runs. And `#[tokio::main]` without a flavour starts a worker thread
+//! for every core; these lessons ask for `current_thread`, which runs everything on the calling thread, as asyncio
+//! does.
 
 use std::{
     io,

@@ -1,10 +1,9 @@
-//! # The event loop: one thread, and whoever can go on
+//! # The event loop: one thread, one task at a time
 //!
-//! The drawing that every text on asyncio begins with, made of what happened. Two cooks share a thread; each works,
-//! waits, works, waits, works, waits, works. Between one wait and the next nobody can take the thread from a cook; at
-//! an `.await` the cook gives it away, and the loop hands it to one whose wait is over. That makes 8 turns, in the
-//! order A B B A B A B A, and never two at once. A third cook makes 12 turns of it, one at a time, in the same 3
-//! ticks.
+//! This lesson draws an event loop from what it recorded. Two tasks share one thread. Each has four turns (polls) with a
+//! wait between one and the next. During a turn no other task can run; at an `.await` the task gives the thread back,
+//! and the loop polls a task whose wait is over. That makes 8 turns in the order A B B A B A B A, never two at once.
+//! With a third task there are 12 turns, still one at a time, in the same 3 ticks.
 //!
 //! asyncio: event loop
 //!
@@ -16,37 +15,37 @@
 //! await asyncio.gather(cook(1), cook(0.7))
 //! ```
 //!
-//! Not the same: asyncio has one thread a loop. That is tokio's `current_thread` runtime, in which this lesson runs;
-//! tokio's default has a thread for every core, and there two of these turns can be at the same moment. So a spawned
-//! function has to be `Send`, fit to be moved to another thread at each `.await`, even where there is one thread
-//! only.
+//! Not the same: an asyncio loop has one thread. So has tokio's `current_thread` runtime, which runs this lesson.
+//! Tokio's default has a thread for every core, and there two of these turns can happen at the same moment. So
+//! `tokio::spawn` accepts only futures that are `Send`, which means safe to move to another thread at any `.await`. It
+//! does so in either runtime, even where there is one thread only.
 
 use anyhow::Result;
 use timing::{Timings, law::max, report::Variant, ticks};
 use tokio::{task::JoinError, time::sleep};
 use tracing::{info, instrument};
 
-/// Who cooks, and how long each of their three waits is. No two waits end at the same moment, so it is never a matter
-/// of luck who is next.
+/// The name of each cook, and the length in ticks of each of their three waits. No two waits end at the same moment, so
+/// the order of the turns is always the same.
 const COOKS: [(&str, f64); 3] = [("A", 1.0), ("B", 0.7), ("C", 0.4)];
 
 pub async fn run(t: &mut Timings) -> Result<()> {
     let two = share_the_thread(&COOKS[..2]);
     t.time("two cooks", max([3.0, 2.1]), two).await?;
-    let (order, peak) = drawn(&t["two cooks"]);
+    let (order, peak) = order_and_peak(&t["two cooks"]);
     t.count("at once", peak);
     t.count("turns", order);
 
     let three = share_the_thread(&COOKS);
     t.time("three cooks", max([3.0, 2.1, 1.2]), three).await?;
-    let (order, peak) = drawn(&t["three cooks"]);
+    let (order, peak) = order_and_peak(&t["three cooks"]);
     t.count("at once", peak);
     t.count("turns", order);
     Ok(())
 }
 
 async fn share_the_thread(cooks: &[(&'static str, f64)]) -> Result<(), JoinError> {
-    // All are queued before any of them runs: the loop gets to them when this function waits for the first.
+    // `spawn` only queues the tasks. None of them runs before this function waits for the first.
     let tasks: Vec<_> = cooks
         .iter()
         .map(|&(name, wait)| tokio::spawn(cook(name, wait)))
@@ -61,15 +60,14 @@ async fn share_the_thread(cooks: &[(&'static str, f64)]) -> Result<(), JoinError
 async fn cook(name: &'static str, wait: f64) {
     for turn in 1..=3 {
         info!("turn {turn}");
-        // A switch point: "call me when this is over, and let somebody else have the thread". If nobody's wait is
-        // over the thread sleeps too, in the operating system: waiting takes no processor.
+        // The only place in this function where the loop can switch to another task.
         sleep(ticks(wait)).await;
     }
     info!("turn 4, and done");
 }
 
-/// Who had the thread, turn by turn, and how many had it at the same moment: as it was recorded, not as it should be.
-fn drawn(variant: &Variant) -> (String, usize) {
+/// Whose turn it was, turn by turn, and how many turns went on at the same moment, both taken from the recorded polls.
+fn order_and_peak(variant: &Variant) -> (String, usize) {
     let lanes = variant.lanes.iter();
     let mut turns: Vec<_> = lanes
         .flat_map(|lane| lane.polls.iter().map(|poll| (poll, &lane.label)))
@@ -80,13 +78,13 @@ fn drawn(variant: &Variant) -> (String, usize) {
     let names = turns.iter().filter_map(|(_, lane)| lane.split('"').nth(1));
     let order = names.collect::<Vec<_>>().join(" ");
 
-    // Most of them are at it when one begins: this one, and those that began before and haven't ended.
+    // The number can only rise when a turn begins: count that turn, and the earlier ones that haven't ended yet.
     let mut peak = 0;
     for (n, (turn, _)) in turns.iter().enumerate() {
-        let going_on = turns[..n]
+        let unfinished = turns[..n]
             .iter()
             .filter(|(other, _)| other.end > turn.start);
-        peak = peak.max(1 + going_on.count());
+        peak = peak.max(1 + unfinished.count());
     }
     (order, peak)
 }
@@ -96,7 +94,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_has_waited_long_enough_is_next() {
+    async fn the_task_whose_wait_is_over_is_next() {
         let mut t = Timings::default();
         run(&mut t).await.unwrap();
         assert_eq!(t["two cooks"].elapsed, ticks(3));
@@ -136,6 +134,6 @@ mod tests {
 
         let mut t = Timings::default();
         t.time_blocking("one within another", None, outer);
-        assert_eq!(drawn(&t["one within another"]).1, 2);
+        assert_eq!(order_and_peak(&t["one within another"]).1, 2);
     }
 }
