@@ -1,13 +1,13 @@
 //! # Sleeping without blocking, and blocking without meaning to
 //!
-//! Tea and eggs take 2 ticks each. Two tokio sleeps overlap: 2 ticks for both. Two thread sleeps don't, although the
-//! code around them is the same, `async`, `.await`, `join!` and all: 4 ticks. `std::thread::sleep` doesn't tell the
-//! loop that it waits. It keeps the loop's only thread to itself, and meanwhile nothing else runs there: no request,
-//! no timer.
+//! Tea and eggs take 2 ticks each. Two tokio sleeps overlap: 2 ticks for both. Two thread sleeps don't: 4 ticks, although
+//! the code around them is the same, with `async`, `.await` and `join!`. `std::thread::sleep` doesn't tell the loop that
+//! it waits. It keeps the loop's only thread, and until it returns nothing else can run there: no other task, and no
+//! timer.
 //!
 //! asyncio: sleep, time.sleep
 //!
-//! real clock: a blocked thread passes no time on a paused clock, which then reads 0
+//! real clock: a paused clock doesn't notice a blocked thread, and would show 0
 //!
 //! ```python
 //! async def wait(): await asyncio.sleep(2)
@@ -17,9 +17,9 @@
 //! await asyncio.gather(nap(), nap())     # 4
 //! ```
 //!
-//! Not the same: Python finds out at run time that `await time.sleep(2)` awaits nothing (a TypeError, after the 2
-//! seconds). Rust doesn't compile `thread::sleep(..).await` (E0277). Without the `.await` both let it pass, here as
-//! there; this workspace has clippy forbid it, so the one below has to say why it stands there.
+//! Not the same: in Python `await time.sleep(2)` fails at run time, with a TypeError after the 2 seconds. In Rust
+//! `thread::sleep(..).await` doesn't compile (E0277). Without the `.await` neither language complains. In this workspace
+//! clippy forbids `thread::sleep`, so the call below has to say with `#[expect]` why it is there.
 
 use std::thread;
 
@@ -48,7 +48,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
 #[instrument(ret, skip(pot))]
 async fn wait(dish: &'static str, pot: &'static str) {
     info!("{pot} on");
-    // Leaves a note with the loop's clock and returns to the loop. The thread is free, and nobody is asleep.
+    // Sets a timer and gives the thread back to the loop. No thread sleeps.
     sleep(ticks(2)).await;
     info!("done");
 }
@@ -56,8 +56,8 @@ async fn wait(dish: &'static str, pot: &'static str) {
 #[instrument(ret, skip(pot))]
 async fn nap(dish: &'static str, pot: &'static str) {
     info!("{pot} on");
-    // Nothing in the signature, the types or the result tells this function from the other: only the time does, and
-    // the solid bar in the timeline. Reading a file or asking a database by a blocking call looks no different.
+    // The signature, the types and the result are those of `wait`. Only the time differs, and the solid bar in the
+    // timeline. The same holds for any other blocking call, such as reading a file with `std::fs`.
     #[expect(clippy::disallowed_methods, reason = "the blocked loop is the lesson")]
     thread::sleep(ticks(2)); // <- the difference
     info!("done");
