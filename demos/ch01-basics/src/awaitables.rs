@@ -1,22 +1,23 @@
-//! # What can be awaited: four kinds, and which of them has begun
+//! # What can be awaited: four kinds, and which of them begin by themselves
 //!
-//! Soup is ordered, the table is laid, then the soup is awaited; each takes 1 tick. An `async` block begins only when
-//! it is awaited: 2 ticks. A task has been cooking since it was spawned: 1 tick. A `oneshot` cooks nothing: it is an
-//! answer that somebody else owes. And a type of your own can say what awaiting it means.
+//! Soup is ordered, then the table is laid, then the soup is awaited; laying and cooking take 1 tick each. If the
+//! order is an `async` block, cooking begins only when it is awaited: 2 ticks. If it is a task, the soup cooks while
+//! the table is laid: 1 tick. A `oneshot` runs nothing: it waits for an answer that another part of the program sends.
+//! And a type of your own can define which future its `.await` runs.
 //!
 //! asyncio: Task, Future, ensure_future
 //!
 //! ```python
-//! soup = cook("soup")                                  # a coroutine: not begun
-//! task = asyncio.create_task(cook("soup"))             # a Task: on its way
-//! bell = asyncio.get_running_loop().create_future()    # a Future: bell.set_result("soup")
-//! await soup; await task; await bell
+//! soup = cook("soup")                                   # a coroutine: not begun
+//! task = asyncio.create_task(cook("soup"))              # a Task: begins at the next await
+//! answer = asyncio.get_running_loop().create_future()   # a Future: answer.set_result("soup")
+//! await soup; await task; await answer
 //! ```
 //!
-//! Not the same: awaiting uses the thing up. The second `await` of a coroutine is a RuntimeError in Python, and a
-//! Task or Future may be awaited again and again; in Rust a second `.await` of any of them doesn't compile (E0382). A
-//! Python Future that nobody sets is awaited for ever; a `oneshot` answers with an `Err` as soon as nobody can set it
-//! any more, because the sender is gone.
+//! Not the same: in Python a second `await` of a coroutine is a RuntimeError, and a Task or Future can be awaited
+//! again and again. In Rust `.await` moves what it awaits, so a second `.await` of any of them doesn't compile
+//! (E0382). A Python Future that nobody sets is awaited for ever. A `oneshot` gives an `Err` as soon as its sender is
+//! dropped, since nobody can send an answer any more.
 
 use std::pin::Pin;
 
@@ -35,38 +36,38 @@ pub async fn run(t: &mut Timings) -> Result<()> {
             let soup = async { cook("soup").await };
             lay_the_table().await;
             soup.await
-            // One more `soup.await` is E0382, "use of moved value": the first has taken it.
+            // Another `soup.await` after this is E0382, "use of moved value".
         })
         .await;
-    t.count("came out", format!("{soup:?}"));
+    t.count("result", format!("{soup:?}"));
 
     let soup = t
         .time("a task", max([1, 1]), async {
-            // What `create_task` does, and `ensure_future` to a coroutine: the loop has it now, awaited or not.
+            // What `create_task` does, and `ensure_future` with a coroutine: the loop runs it, awaited or not.
             let soup = tokio::spawn(cook("soup"));
             lay_the_table().await;
             soup.await
         })
         .await;
-    // A task can panic, or be cancelled, and leave this one standing: so its handle says which it was.
-    t.count("came out", format!("{soup:?}"));
+    // A task can panic or be cancelled without ending the function that awaits it. So its handle gives a `Result`.
+    t.count("result", format!("{soup:?}"));
 
     let answer = t
         .time("a oneshot", exactly(1), async {
-            let (bell, rung) = oneshot::channel();
-            // The one who waits holds the one half, and whoever knows the answer, and when, holds the other.
-            tokio::join!(rung, rings(bell)).0
+            // What is one Future in asyncio has two halves here: one side awaits `answer`, the other sends it.
+            let (sender, answer) = oneshot::channel();
+            tokio::join!(answer, sends_the_soup(sender)).0
         })
         .await;
-    t.count("came out", format!("{answer:?}"));
+    t.count("result", format!("{answer:?}"));
 
     let answer = t
-        .time("a oneshot nobody sets", exactly(1), async {
-            let (bell, rung) = oneshot::channel();
-            tokio::join!(rung, forgets(bell)).0
+        .time("a oneshot nobody answers", exactly(1), async {
+            let (sender, answer) = oneshot::channel();
+            tokio::join!(answer, drops_the_sender(sender)).0
         })
         .await;
-    t.count("came out", format!("{answer:?}"));
+    t.count("result", format!("{answer:?}"));
 
     let soup = t
         .time("a type of its own", sum([1, 1]), async {
@@ -75,7 +76,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
             order.await
         })
         .await;
-    t.count("came out", format!("{soup:?}"));
+    t.count("result", format!("{soup:?}"));
     Ok(())
 }
 
@@ -91,32 +92,33 @@ async fn lay_the_table() {
     sleep(ticks(1)).await;
 }
 
-#[instrument(ret, skip(bell))]
-async fn rings(bell: oneshot::Sender<&'static str>) {
+#[instrument(ret, skip(sender))]
+async fn sends_the_soup(sender: oneshot::Sender<&'static str>) {
     sleep(ticks(1)).await;
-    // Gives the answer back when nobody waits for it any more.
-    if let Err(dish) = bell.send("soup") {
+    // When the receiver was dropped before, `send` hands the value back as the error.
+    if let Err(dish) = sender.send("soup") {
         info!("nobody waits for the {dish}");
     }
 }
 
-/// Takes the bell along and never rings it. At its end the bell is dropped like every variable, and that is what the
-/// other half hears: there is no forgetting in silence.
-#[instrument(ret, skip(bell))]
-async fn forgets(bell: oneshot::Sender<&'static str>) {
+/// Never sends an answer. The `drop` could be left out: a sender that was forgotten is dropped at the end of its
+/// function, like every variable, and the receiver gets its `Err` then.
+#[instrument(ret, skip(sender))]
+async fn drops_the_sender(sender: oneshot::Sender<&'static str>) {
     sleep(ticks(1)).await;
-    drop(bell);
+    drop(sender);
 }
 
-/// Not a future, and nothing happens while it is no more than a note. `.await` first asks for the future it stands
-/// for, so a builder can be filled in and then awaited, without a last `.send()` or `.build()`.
+/// Not a future, and it runs nothing. `.await` calls `into_future` first and then awaits what that returns. So a
+/// builder can be filled in and then awaited, without a last `.send()` or `.build()`.
 struct Order {
     dish: &'static str,
 }
 
 impl IntoFuture for Order {
     type Output = &'static str;
-    // The future of an `async fn` has no name that could be written here. A box around "some future" has one.
+    // The type must be named here, but the future of an `async fn` has no name that code can use. A box with "some
+    // future" in it has one.
     type IntoFuture = Pin<Box<dyn Future<Output = &'static str>>>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -141,16 +143,16 @@ mod tests {
         let block = &t["an async block"];
         assert_eq!(block.elapsed, ticks(2));
         assert_eq!(block.lane("cook").start, ticks(1));
-        assert_eq!(*block.count("came out"), "\"soup\"");
+        assert_eq!(*block.count("result"), "\"soup\"");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_task_is_on_its_way_before_it_is_awaited() {
+    async fn a_task_begins_before_it_is_awaited() {
         let t = measured().await;
         let task = &t["a task"];
         assert_eq!(task.elapsed, ticks(1));
         assert_eq!(task.lane("cook").start, ticks(0));
-        assert_eq!(*task.count("came out"), "Ok(\"soup\")");
+        assert_eq!(*task.count("result"), "Ok(\"soup\")");
     }
 
     #[tokio::test(start_paused = true)]
@@ -158,23 +160,26 @@ mod tests {
         let t = measured().await;
         let task = &t["a task"];
         let [table, cook] = ["lay_the_table", "cook"].map(|name| task.lane(name).polls[0].turn);
-        assert!(table < cook, "its first turn is when this one waits");
+        assert!(
+            table < cook,
+            "its first turn comes when this function waits"
+        );
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_oneshot_is_set_by_someone_else() {
+    async fn a_oneshot_is_answered_by_another_future() {
         let t = measured().await;
         assert_eq!(t["a oneshot"].elapsed, ticks(1));
-        assert_eq!(*t["a oneshot"].count("came out"), "Ok(\"soup\")");
+        assert_eq!(*t["a oneshot"].count("result"), "Ok(\"soup\")");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_oneshot_that_nobody_can_set_any_more_fails_at_once() {
         let t = measured().await;
-        let silent = &t["a oneshot nobody sets"];
+        let silent = &t["a oneshot nobody answers"];
         assert_eq!(silent.elapsed, ticks(1));
-        let Value::Text(answer) = silent.count("came out") else {
-            panic!("an answer is a text");
+        let Value::Text(answer) = silent.count("result") else {
+            panic!("the result is a text");
         };
         assert!(answer.starts_with("Err(RecvError"), "{answer}");
     }
@@ -185,6 +190,6 @@ mod tests {
         let order = &t["a type of its own"];
         assert_eq!(order.elapsed, ticks(2));
         assert_eq!(order.lane("cook").start, ticks(1));
-        assert_eq!(*order.count("came out"), "\"soup\"");
+        assert_eq!(*order.count("result"), "\"soup\"");
     }
 }
