@@ -1,10 +1,9 @@
 //! # One cook, three dishes: waits overlap, nothing gets faster
 //!
-//! Tea draws for 2 ticks (of 100 ms), eggs boil for 3, toast browns for 1. A cook who stands before each until it is
-//! done needs 6 ticks; one who starts all three and turns to whichever is ready needs 3. Both do the same six things
-//! by hand, both wait for the same 6 ticks' worth of cooking, and no egg boils faster. The factor is the number of
-//! waits that overlap at a time: 2 here, 6 with six eggs, whose 18 ticks of waiting pass in 3. Async has no factor of
-//! its own.
+//! Tea draws for 2 ticks (of 100 ms), eggs boil for 3, toast browns for 1. A cook who waits for each dish before
+//! starting the next needs 6 ticks. One who starts all three and then waits needs 3. Both do the same six steps by
+//! hand, both wait for the same 6 ticks in all, and no egg boils faster. The factor is the number of waits that
+//! overlap, on average: 6 / 3 = 2 here, and 18 / 3 = 6 with six eggs. Async has no fixed factor of its own.
 //!
 //! asyncio: async, await
 //!
@@ -16,9 +15,9 @@
 //! await asyncio.gather(cook("tea", 2), cook("eggs", 3), cook("toast", 1))     # 3
 //! ```
 //!
-//! Not the same: Python brings the cook along, as the event loop of its standard library. Rust has the words `async`
-//! and `await` and nothing that runs them: that is a library's part, here tokio's. Tokio can put many threads to
-//! work; these lessons keep to one, as asyncio does, so nothing in this picture comes from a second pair of hands.
+//! Not the same: Python's standard library contains an event loop. Rust has the keywords `async` and `await`, but its
+//! standard library has nothing that runs them. That is the job of another library, here tokio. Tokio can use many
+//! threads. These lessons use one, as asyncio does, so nothing here is faster because of a second thread.
 
 use std::cell::Cell;
 
@@ -35,20 +34,21 @@ use tracing::{info, instrument};
 const EGGS: u32 = 6;
 
 pub async fn run(t: &mut Timings) -> Result<()> {
+    // A tally for each variant, so that each starts at 0.
     let tally = Tally::default();
     t.time("one dish at a time", sum([2, 3, 1]), async {
-        // Each dish is begun when the one above it is on the table: while the tea draws, nobody boils eggs.
+        // Each dish is started when the one above it is served: while the tea draws, no eggs are boiled.
         cook("tea", 2, &tally).await;
         cook("eggs", 3, &tally).await;
         cook("toast", 1, &tally).await;
     })
     .await;
-    t.count("things done by hand", tally.by_hand.take());
-    t.count("ticks waited", tally.waited.take());
+    t.count("steps by hand", tally.by_hand.get());
+    t.count("ticks waited", tally.waited.get());
 
+    let tally = Tally::default();
     t.time("watching all three", max([2, 3, 1]), async {
-        // How `join!` does it, and why it looks at every pot when one of them is ready, is a later chapter's subject.
-        // Here it stands for: begin all, wait for all.
+        // `join!` starts all three and waits until all three are done. A later chapter shows how.
         tokio::join!(
             cook("tea", 2, &tally),
             cook("eggs", 3, &tally),
@@ -56,33 +56,34 @@ pub async fn run(t: &mut Timings) -> Result<()> {
         )
     })
     .await;
-    t.count("things done by hand", tally.by_hand.take());
-    t.count("ticks waited", tally.waited.take());
+    t.count("steps by hand", tally.by_hand.get());
+    t.count("ticks waited", tally.waited.get());
 
-    // Twice the dishes, three times the waiting, and no later end: of waits that overlap only the longest shows. The
-    // handiwork is another matter: it is twice as much, for one pair of hands, and it sets the limit in the end.
+    // Twice the dishes, three times the waiting, the same 3 ticks: where waits overlap, only the longest counts. The
+    // steps by hand don't overlap: there are 12 now, and one cook does them one at a time.
+    let tally = Tally::default();
     let eggs = (0..EGGS).map(|_| cook("egg", 3, &tally));
     t.time("watching six eggs", max([3; EGGS as usize]), join_all(eggs))
         .await;
-    t.count("things done by hand", tally.by_hand.take());
-    t.count("ticks waited", tally.waited.take());
+    t.count("steps by hand", tally.by_hand.get());
+    t.count("ticks waited", tally.waited.get());
     Ok(())
 }
 
-/// `async` makes this a function that can stop in the middle, at its `.await`, and leave its caller free until then.
+/// `async` makes this a function that can stop in the middle, at its `.await`, so that another one can run meanwhile.
 #[instrument(ret, skip(tally))]
 async fn cook(dish: &'static str, time: u32, tally: &Tally) {
     info!("on the stove");
     tally.add_one_by_hand();
-    // The stove does this part. The cook is needed before it and after it, and not during it.
+    // The stove does this part. The cook is needed before it and after it, but not during it.
     sleep(ticks(time)).await;
     tally.waited.update(|waited| waited + time);
     info!("served");
     tally.add_one_by_hand();
 }
 
-/// Kept while cooking. A `Cell` will do, without a lock: there is one cook, so no two lines of this file ever run at
-/// the same moment.
+/// What was counted while cooking. A `Cell` is enough, without a lock: all of this runs on one thread, so no two lines
+/// run at the same moment.
 #[derive(Default)]
 struct Tally {
     by_hand: Cell<u32>,
@@ -124,10 +125,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn handiwork_and_waiting_stay_the_same() {
+    async fn steps_by_hand_and_waiting_stay_the_same() {
         let t = measured().await;
         for variant in ["one dish at a time", "watching all three"] {
-            assert_eq!(*t[variant].count("things done by hand"), 6, "{variant}");
+            assert_eq!(*t[variant].count("steps by hand"), 6, "{variant}");
             assert_eq!(*t[variant].count("ticks waited"), 6, "{variant}");
         }
     }
@@ -138,6 +139,6 @@ mod tests {
         let six = &t["watching six eggs"];
         assert_eq!(six.elapsed, ticks(3));
         assert_eq!(*six.count("ticks waited"), 3 * EGGS);
-        assert_eq!(*six.count("things done by hand"), 2 * EGGS);
+        assert_eq!(*six.count("steps by hand"), 2 * EGGS);
     }
 }
