@@ -14,10 +14,10 @@
 //! plate = (await (await take_order(7)).cook()).plate()
 //! ```
 //!
-//! Not the same: Rust's `.await` is written after what it waits for, so the steps of a chain stand from left to right in
-//! the order in which they run, and each of them can be followed by `?`: when a step fails, the steps to its right never
-//! begin. Python's chain has to be read from the inside out. Both refuse `await` in a function that isn't `async`, since
-//! only an `async` function can be suspended: Python with SyntaxError, Rust with E0728.
+//! Not the same: Rust's `.await` is written after what it waits for, so the steps of a chain stand from left to right
+//! in the order in which they run, and each of them can be followed by `?`: when a step fails, the steps to its right
+//! never begin. Python's chain has to be read from the inside out. Both refuse `await` in a function that isn't
+//! `async`, since only an `async` function can be suspended: Python with SyntaxError, Rust with E0728.
 
 use anyhow::{Result, ensure};
 use timing::{

@@ -105,8 +105,8 @@ fn new_runtime() -> io::Result<Runtime> {
 /// the same moment.
 fn runs_side_by_side() -> io::Result<usize> {
     let (open, peak) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    // One barrier for three runtimes: tokio's primitives belong to no runtime. An `asyncio.Barrier` belongs to one loop,
-    // and raises RuntimeError when it has to wait in another.
+    // One barrier for three runtimes: tokio's primitives belong to no runtime. An `asyncio.Barrier` belongs to one
+    // loop, and raises RuntimeError when it has to wait in another.
     let all_open = Barrier::new(RUNTIMES);
     let run = || {
         new_runtime()?.block_on(async {

@@ -1,9 +1,9 @@
 //! # Sleeping without blocking, and blocking without meaning to
 //!
-//! Tea and eggs take 2 ticks each. Two tokio sleeps overlap: 2 ticks for both. Two thread sleeps don't: 4 ticks, although
-//! the code around them is the same, with `async`, `.await` and `join!`. `std::thread::sleep` doesn't tell the loop that
-//! it waits. It keeps the loop's only thread, and until it returns nothing else can run there: no other task, and no
-//! timer.
+//! Tea and eggs take 2 ticks each. Two tokio sleeps overlap: 2 ticks for both. Two thread sleeps don't: 4 ticks,
+//! although the code around them is the same, with `async`, `.await` and `join!`. `std::thread::sleep` doesn't tell
+//! the loop that it waits. It keeps the loop's only thread, and until it returns nothing else can run there: no other
+//! task, and no timer.
 //!
 //! asyncio: sleep, time.sleep
 //!
@@ -18,8 +18,8 @@
 //! ```
 //!
 //! Not the same: in Python `await time.sleep(2)` fails at run time, with a TypeError after the 2 seconds. In Rust
-//! `thread::sleep(..).await` doesn't compile (E0277). Without the `.await` neither language complains. In this workspace
-//! clippy forbids `thread::sleep`, so the call below has to say with `#[expect]` why it is there.
+//! `thread::sleep(..).await` doesn't compile (E0277). Without the `.await` neither language complains. In this
+//! workspace clippy forbids `thread::sleep`, so the call below has to say with `#[expect]` why it is there.
 
 use std::thread;
 
