@@ -1,9 +1,9 @@
 //! # `await` is not a yield
 //!
 //! A cook peels 1 000 potatoes and awaits each of them. A second cook is ready all the time, on the same thread, and
-//! doesn't get a single turn: `peel` never has to wait, so none of the 1 000 `.await`s suspends. With one `yield_now`
-//! among them the second cook gets a turn: 1 step instead of 0. The word `await` alone gives nothing back: it suspends
-//! only if the awaited future isn't ready.
+//! gets no turn until the last one is peeled: `peel` never has to wait, so none of the 1 000 `.await`s suspends. With
+//! one `yield_now` among them the second cook gets a turn: 1 step instead of 0. The word `await` alone gives nothing
+//! back: it suspends only if the awaited future isn't ready.
 //!
 //! asyncio: sleep(0)
 //!

@@ -1,9 +1,9 @@
 //! # The event loop: one thread, one task at a time
 //!
 //! This lesson draws an event loop from what it recorded. Two tasks share one thread. Each has four turns (polls) with
-//! a wait between one and the next. During a turn no other task can run; at an `.await` the task gives the thread
-//! back, and the loop polls a task whose wait is over. That makes 8 turns in the order A B B A B A B A, never two at
-//! once. With a third task there are 12 turns, still one at a time, in the same 3 ticks.
+//! a wait between one and the next. During a turn no other task can run; where it has to wait, the task gives the
+//! thread back, and the loop polls a task whose wait is over. That makes 8 turns in the order A B B A B A B A, never
+//! two at once. With a third task there are 12 turns, still one at a time, in the same 3 ticks.
 //!
 //! asyncio: event loop
 //!
