@@ -101,8 +101,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn another_task_runs_while_this_one_waits() {
-        let mut t = Timings::default();
-        run(&mut t).await.unwrap();
+        let t = Timings::of(run).await;
         let variant = &t["while the stew cooks"];
         assert_eq!(variant.elapsed, ticks(2));
         assert_eq!(*variant.count("plates washed"), 4);
@@ -121,8 +120,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_chain_runs_from_left_to_right() {
-        let mut t = Timings::default();
-        run(&mut t).await.unwrap();
+        let t = Timings::of(run).await;
         let chain = &t["a chain"];
         assert_eq!(chain.elapsed, ticks(3));
         assert_eq!(*chain.count("on the table"), "stew");
@@ -131,8 +129,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_steps_after_a_failed_one_never_begin() {
-        let mut t = Timings::default();
-        run(&mut t).await.unwrap();
+        let t = Timings::of(run).await;
         let broken = &t["a chain that breaks"];
         assert_eq!(broken.elapsed, ticks(1));
         assert_eq!(*broken.count("on the table"), "nothing");

@@ -89,15 +89,9 @@ mod tests {
     use super::*;
     use timing::ticks;
 
-    async fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t).await.unwrap();
-        t
-    }
-
     #[tokio::test(start_paused = true)]
     async fn a_thousand_awaits_let_nobody_in() {
-        let t = measured().await;
+        let t = Timings::of(run).await;
         let awaits = &t["1 000 awaits"];
         assert_eq!(*awaits.count("steps of the second cook"), 0);
         let [peeling] = awaits.lane("peels").polls[..] else {
@@ -111,7 +105,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_yield_lets_another_task_in() {
-        let t = measured().await;
+        let t = Timings::of(run).await;
         let yielded = &t["and one yield_now"];
         assert_eq!(*yielded.count("steps of the second cook"), 1);
         let [before, after] = yielded.lane("peels").polls[..] else {
@@ -123,7 +117,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn neither_takes_any_time() {
-        let t = measured().await;
+        let t = Timings::of(run).await;
         assert_eq!(t["1 000 awaits"].elapsed, ticks(0));
         assert_eq!(t["and one yield_now"].elapsed, ticks(0));
     }

@@ -131,15 +131,9 @@ mod tests {
     use super::*;
     use timing::report::Value;
 
-    async fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t).await.unwrap();
-        t
-    }
-
     #[tokio::test(start_paused = true)]
     async fn a_block_begins_when_it_is_awaited() {
-        let t = measured().await;
+        let t = Timings::of(run).await;
         let block = &t["an async block"];
         assert_eq!(block.elapsed, ticks(2));
         assert_eq!(block.lane("cook").start, ticks(1));
@@ -148,7 +142,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_task_begins_before_it_is_awaited() {
-        let t = measured().await;
+        let t = Timings::of(run).await;
         let task = &t["a task"];
         assert_eq!(task.elapsed, ticks(1));
         assert_eq!(task.lane("cook").start, ticks(0));
@@ -157,7 +151,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_spawned_task_has_not_begun_when_spawn_returns() {
-        let t = measured().await;
+        let t = Timings::of(run).await;
         let task = &t["a task"];
         let [table, cook] = ["lay_the_table", "cook"].map(|name| task.lane(name).polls[0].turn);
         assert!(
@@ -168,14 +162,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_oneshot_is_answered_by_another_future() {
-        let t = measured().await;
+        let t = Timings::of(run).await;
         assert_eq!(t["a oneshot"].elapsed, ticks(1));
         assert_eq!(*t["a oneshot"].count("result"), "Ok(\"soup\")");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_oneshot_that_nobody_can_set_any_more_fails_at_once() {
-        let t = measured().await;
+        let t = Timings::of(run).await;
         let silent = &t["a oneshot nobody answers"];
         assert_eq!(silent.elapsed, ticks(1));
         let Value::Text(answer) = silent.count("result") else {
@@ -186,7 +180,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_type_of_its_own_is_awaited_like_a_future() {
-        let t = measured().await;
+        let t = Timings::of(run).await;
         let order = &t["a type of its own"];
         assert_eq!(order.elapsed, ticks(2));
         assert_eq!(order.lane("cook").start, ticks(1));

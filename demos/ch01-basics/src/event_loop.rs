@@ -95,8 +95,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_task_whose_wait_is_over_is_next() {
-        let mut t = Timings::default();
-        run(&mut t).await.unwrap();
+        let t = Timings::of(run).await;
         assert_eq!(t["two cooks"].elapsed, ticks(3));
         assert_eq!(*t["two cooks"].count("turns"), "A B B A B A B A");
         // At 0, 0, 0, 0.4, 0.7, 0.8, 1, 1.2, 1.4, 2, 2.1 and 3.
@@ -106,8 +105,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn three_switch_points_are_four_turns() {
-        let mut t = Timings::default();
-        run(&mut t).await.unwrap();
+        let t = Timings::of(run).await;
         for (name, _) in COOKS {
             let lane = t["three cooks"].lane(&format!("cook(\"{name}\""));
             assert_eq!(lane.polls.len(), 4);
@@ -117,8 +115,7 @@ mod tests {
     /// On the machine's clock, where a turn takes time. Only whether turns overlap is asked, not when they were.
     #[tokio::test]
     async fn no_two_turns_are_at_the_same_moment() {
-        let mut t = Timings::default();
-        run(&mut t).await.unwrap();
+        let t = Timings::of(run).await;
         assert_eq!(*t["two cooks"].count("at once"), 1);
         assert_eq!(*t["three cooks"].count("at once"), 1);
     }

@@ -111,15 +111,9 @@ mod tests {
     use super::*;
     use timing::report::Value;
 
-    async fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t).await.unwrap();
-        t
-    }
-
     #[tokio::test(start_paused = true)]
     async fn a_call_alone_does_nothing_and_says_nothing() {
-        let t = measured().await;
+        let t = Timings::of(run).await;
         let dropped = &t["called and dropped"];
         assert_eq!(dropped.elapsed, ticks(0));
         assert_eq!(*dropped.count("meals cooked"), 0);
@@ -128,7 +122,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn awaiting_it_runs_it() {
-        let t = measured().await;
+        let t = Timings::of(run).await;
         let awaited = &t["called and awaited"];
         assert_eq!(awaited.elapsed, ticks(1));
         assert_eq!(*awaited.count("meals cooked"), 1);
@@ -137,7 +131,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn every_async_fn_has_a_type_of_its_own() {
-        let t = measured().await;
+        let t = Timings::of(run).await;
         assert_eq!(*t["called and awaited"].count("type"), "cook::{{closure}}");
         assert_ne!(
             t["1 KiB held while waiting"].count("type"),
@@ -147,7 +141,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_future_holds_what_lives_across_its_await_and_no_more() {
-        let t = measured().await;
+        let t = Timings::of(run).await;
         let bytes = |variant| match t[variant].count("bytes") {
             Value::Whole(bytes) => *bytes,
             other => panic!("{other:?} is not a number of bytes"),

@@ -100,22 +100,16 @@ impl Tally {
 mod tests {
     use super::*;
 
-    async fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t).await.unwrap();
-        t
-    }
-
     #[tokio::test(start_paused = true)]
     async fn one_at_a_time_adds_up_and_together_takes_as_long_as_the_slowest() {
-        let t = measured().await;
+        let t = Timings::of(run).await;
         assert_eq!(t["one dish at a time"].elapsed, ticks(6));
         assert_eq!(t["watching all three"].elapsed, ticks(3));
     }
 
     #[tokio::test(start_paused = true)]
     async fn no_dish_gets_faster() {
-        let t = measured().await;
+        let t = Timings::of(run).await;
         for (dish, time) in [("tea", 2), ("eggs", 3), ("toast", 1)] {
             for variant in ["one dish at a time", "watching all three"] {
                 let lane = t[variant].lane(dish);
@@ -126,7 +120,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn steps_by_hand_and_waiting_stay_the_same() {
-        let t = measured().await;
+        let t = Timings::of(run).await;
         for variant in ["one dish at a time", "watching all three"] {
             assert_eq!(*t[variant].count("steps by hand"), 6, "{variant}");
             assert_eq!(*t[variant].count("ticks waited"), 6, "{variant}");
@@ -135,7 +129,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_factor_is_the_number_of_waits_that_overlap() {
-        let t = measured().await;
+        let t = Timings::of(run).await;
         let six = &t["watching six eggs"];
         assert_eq!(six.elapsed, ticks(3));
         assert_eq!(*six.count("ticks waited"), 3 * EGGS);

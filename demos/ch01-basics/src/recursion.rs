@@ -110,15 +110,9 @@ mod tests {
     use super::*;
     use timing::report::Value;
 
-    async fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t).await.unwrap();
-        t
-    }
-
     #[tokio::test(start_paused = true)]
     async fn parts_come_first_and_nothing_overlaps() {
-        let t = measured().await;
+        let t = Timings::of(run).await;
         for variant in ["boxed", "written out"] {
             assert_eq!(t[variant].elapsed, ticks(5));
             let lanes = t[variant].lanes.iter();
@@ -137,7 +131,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn with_a_box_the_size_is_the_same_at_every_depth() {
-        let t = measured().await;
+        let t = Timings::of(run).await;
         let [one, two, three] = DEPTHS.map(|depth| t["boxed"].count(depth));
         assert_eq!((one, two), (two, three));
         assert_eq!(*t["boxed"].count("boxes"), 3, "one for each part");
@@ -145,7 +139,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn without_a_box_it_grows_with_every_level() {
-        let t = measured().await;
+        let t = Timings::of(run).await;
         let [one, two, three] = DEPTHS.map(|depth| match t["written out"].count(depth) {
             Value::Whole(bytes) => *bytes,
             other => panic!("{other:?} is not a number of bytes"),

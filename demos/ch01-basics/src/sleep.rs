@@ -69,8 +69,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn tokio_sleeps_overlap_and_keep_the_thread_for_no_time() {
-        let mut t = Timings::default();
-        run(&mut t).await.unwrap();
+        let t = Timings::of(run).await;
         let waits = &t["tokio sleeps, together"];
         assert_eq!(waits.elapsed, ticks(2));
         for dish in ["tea", "eggs"] {
@@ -86,8 +85,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_thread_sleep_is_one_turn_and_the_other_begins_when_it_is_over() {
-        let mut t = Timings::default();
-        run(&mut t).await.unwrap();
+        let t = Timings::of(run).await;
         let naps = &t["thread sleeps, together"];
         for dish in ["tea", "eggs"] {
             let lane = naps.lane(dish);
@@ -100,8 +98,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_paused_clock_does_not_see_a_thread_sleep() {
-        let mut t = Timings::default();
-        run(&mut t).await.unwrap();
+        let t = Timings::of(run).await;
         assert_eq!(t["thread sleeps, together"].elapsed, ticks(0));
     }
 }
