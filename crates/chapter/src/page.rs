@@ -78,6 +78,9 @@ impl<'a, O: clap::Args> Page<'a, O> {
             self.line(&format!("  skipped: {why}"));
             return;
         }
+        if lesson.variants.is_empty() {
+            return;
+        }
         self.screen.print(&draw::table(lesson, self.pen));
         let timeline = draw::timeline(lesson, self.pen);
         if self.drawn && !timeline.is_empty() {

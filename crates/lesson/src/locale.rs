@@ -2,6 +2,11 @@
 
 /// Whether the locale says UTF-8: the first of `LC_ALL`, `LC_CTYPE` and `LANG` that is set and not empty decides, as in
 /// libc. None of them means the C locale, which is ASCII.
+///
+/// ```
+/// let dots = if lesson::is_utf8() { "…" } else { "..." };
+/// # assert!(!dots.is_empty());
+/// ```
 pub fn is_utf8() -> bool {
     let set = ["LC_ALL", "LC_CTYPE", "LANG"]
         .into_iter()

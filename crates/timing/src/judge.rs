@@ -28,6 +28,16 @@ pub enum Allowance {
 /// Judges all runs of a variant. On the virtual clock every one must keep the law. On the real clock none may be too
 /// short, and one at least must not be too long: what makes a single run late is the machine's, what makes all of them
 /// late is the code's.
+///
+/// ```
+/// use timing::{Timings, judge::{Allowance, judge}, law::at_least, report::{Clock, Verdict}};
+///
+/// let mut t = Timings::default();
+/// t.time_blocking("at once", at_least(1), || ());
+/// let mut variant = t.finish().variants.remove(0);
+/// judge(&mut variant, Clock::Real, Allowance::Timers);
+/// assert_eq!(variant.verdict, Verdict::Broken);
+/// ```
 pub fn judge(variant: &mut Variant, clock: Clock, allowance: Allowance) {
     let Some(law) = &variant.law else { return };
     let mut runs = variant.runs.iter();

@@ -41,13 +41,6 @@ pub enum Kind {
     AtMost,
 }
 
-impl Kind {
-    /// Whether both too short and too long break the law.
-    pub fn is_two_sided(self) -> bool {
-        !matches!(self, Self::AtLeast | Self::AtMost)
-    }
-}
-
 /// One wait after another: the times add up.
 ///
 /// ```
@@ -152,6 +145,13 @@ pub fn at_most(count: impl Into<f64>) -> Law {
 
 /// No promise: the time depends on a processor, a disk or a database. Such a variant is compared with the first one
 /// and with nothing else.
+///
+/// ```
+/// # use timing::{Timings, law::none};
+/// # let mut t = Timings::default();
+/// t.time_blocking("added up", none(), || (1..=1000).sum::<u64>());
+/// assert_eq!(t["added up"].law, None);
+/// ```
 pub fn none() -> Option<Law> {
     None
 }

@@ -34,6 +34,10 @@ pub fn ticks(count: impl Into<f64>) -> Duration {
 }
 
 /// How long one tick lasts: 100 ms, or what the process was told with [`set_tick`].
+///
+/// ```
+/// assert_eq!(timing::tick(), timing::ticks(1));
+/// ```
 pub fn tick() -> Duration {
     *TICK.get_or_init(|| DEFAULT)
 }
@@ -61,6 +65,12 @@ pub fn set_tick(length: Duration) -> Result<(), TickError> {
 /// # Errors
 ///
 /// [`TickError::Length`] when it may not.
+///
+/// ```
+/// use std::time::Duration;
+/// let error = timing::check_tick(Duration::from_millis(15)).unwrap_err();
+/// assert_eq!(error.to_string(), "a tick is a whole number of 10 ms, from 10ms to 60s");
+/// ```
 pub fn check_tick(length: Duration) -> Result<(), TickError> {
     let range = Duration::from_millis(10)..=Duration::from_secs(60);
     let whole = length.as_nanos().is_multiple_of(10_000_000);

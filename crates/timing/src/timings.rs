@@ -161,6 +161,13 @@ impl Timings {
 
     /// Says that the laws of this lesson can't be judged in this run, since the other side isn't ours: a server on
     /// the internet waits as long as it likes.
+    ///
+    /// ```
+    /// # use timing::Timings;
+    /// let mut t = Timings::default();
+    /// t.judge_nothing();
+    /// assert!(!t.finish().judged);
+    /// ```
     pub fn judge_nothing(&mut self) {
         self.judged = false;
     }

@@ -1,5 +1,28 @@
 //! What the reader sees in a terminal 80 columns wide: the table and the timeline of a lesson, and its narration line by
 //! line. Colours are ANSI codes in the text; whoever prints it strips them where they aren't wanted.
+//!
+//! ```
+//! use std::time::Duration;
+//! use timing::{Timings, draw::{Pen, slow_polls, table, timeline}, law::none, report::{Lesson, Outcome}};
+//!
+//! #[tracing::instrument(ret, target = "ch01_basics")]
+//! fn pour(cups: u32) {}
+//!
+//! let mut t = Timings::default();
+//! t.time_blocking("tea", none(), || pour(2));
+//! let lesson = Lesson {
+//!     name: "basics/tea".into(),
+//!     title: "Tea".into(),
+//!     asyncio: vec![],
+//!     outcome: Outcome::Ran,
+//!     said: vec![],
+//!     variants: t.finish().variants,
+//! };
+//! let pen = Pen { ascii: true, slow: Duration::from_millis(50) };
+//! assert!(table(&lesson, pen).contains("measured"));
+//! assert!(timeline(&lesson, pen).contains("pour(2)"));
+//! assert!(slow_polls(&lesson, Duration::from_secs(1), true).is_empty());
+//! ```
 
 use std::{borrow::Cow, time::Duration};
 

@@ -76,6 +76,24 @@ impl Recorder {
     }
 
     /// Calls `listener` with everything that happens from now on, on the thread where it happens.
+    ///
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    /// use timing::{Timings, law::none, recorder::{Live, Recorder}};
+    ///
+    /// let recorder = Recorder::install().unwrap();
+    /// let heard = Arc::new(Mutex::new(Vec::new()));
+    /// let ears = heard.clone();
+    /// recorder.listen(move |live| {
+    ///     if let Live::Said(said) = live {
+    ///         ears.lock().unwrap().push(said.text.clone());
+    ///     }
+    /// });
+    /// Timings::on(recorder).time_blocking("tea", none(), || {
+    ///     tracing::info!(target: "ch01_basics", cups = 2, "ready");
+    /// });
+    /// assert_eq!(*heard.lock().unwrap(), ["ready cups=2"]);
+    /// ```
     pub fn listen(&self, listener: impl Fn(Live<'_>) + Send + Sync + 'static) {
         self.state().listener = Some(Arc::new(listener));
     }

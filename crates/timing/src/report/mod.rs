@@ -33,6 +33,13 @@ pub struct Report {
 
 impl Report {
     /// A report without lessons, of this build and this process's tick.
+    ///
+    /// ```
+    /// use timing::report::{Clock, Report};
+    /// let json = serde_json::to_value(Report::new(Clock::Virtual)).unwrap();
+    /// assert_eq!(json["clock"], "virtual");
+    /// assert_eq!(json["tick_ns"], 100_000_000);
+    /// ```
     pub fn new(clock: Clock) -> Self {
         Self {
             schema: SCHEMA,
@@ -131,6 +138,17 @@ pub struct Variant {
 impl Variant {
     /// The first lane whose label contains `part`.
     ///
+    /// ```
+    /// use timing::{Timings, law::none};
+    ///
+    /// #[tracing::instrument(ret, target = "ch01_basics")]
+    /// fn pour(cups: u32) {}
+    ///
+    /// let mut t = Timings::default();
+    /// t.time_blocking("tea", none(), || pour(2));
+    /// assert_eq!(t["tea"].lane("pour").label, "pour(2)");
+    /// ```
+    ///
     /// # Panics
     ///
     /// When there is none: the message names those there are.
@@ -146,7 +164,7 @@ impl Variant {
         })
     }
 
-    /// The figure of this name.
+    /// The figure of this name; [`Timings::count`](crate::Timings::count) shows one.
     ///
     /// # Panics
     ///
@@ -190,7 +208,7 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// The longest poll: how long the lane kept its thread without a break.
+    /// The longest poll: how long the lane kept its thread without a break. Zero for a lane without polls.
     pub fn longest_poll(&self) -> Duration {
         self.polls
             .iter()
