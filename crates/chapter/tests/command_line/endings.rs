@@ -51,12 +51,13 @@ fn a_lesson_that_lacks_something_is_skipped_and_says_what() {
 
 #[test]
 fn a_reader_who_has_seen_enough_ends_it_quietly() {
-    let mut child = piped(chapter(&["talks", "talks", "talks", "waits"]));
+    // More than a pipe holds, so that the child is still printing when the reader goes; then an hour of waiting.
+    let lessons = [vec!["talks"; 200], vec!["waits"]].concat();
+    let mut child = piped(chapter(&lessons));
     let mut first = String::new();
     BufReader::new(child.stdout.take().unwrap())
         .read_line(&mut first)
         .unwrap();
-    // The pipe is closed here; an hour of waiting is not waited for.
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(stderr(&output), "");
