@@ -21,6 +21,9 @@ pub struct Law {
     pub rounds: u32,
     /// How many waits there are in all: each may cost the machine some work.
     pub waits: u32,
+    /// All waits added up, whether they overlap or not: two variants of which this differs don't do the same job.
+    #[serde(rename = "waiting_ns", with = "crate::report::nanos")]
+    pub waiting: Duration,
 }
 
 /// The kinds of [`Law`].
@@ -55,9 +58,10 @@ pub fn sum<T: Into<f64>>(terms: impl IntoIterator<Item = T>) -> Law {
     Law {
         kind: Kind::Sum,
         text: counted(&terms).unwrap_or_else(|| list(&terms, " + ")),
-        bound: terms.iter().map(|&term| ticks(term)).sum(),
+        bound: total(&terms),
         rounds: number_of(&terms),
         waits: number_of(&terms),
+        waiting: total(&terms),
     }
 }
 
@@ -81,6 +85,7 @@ pub fn max<T: Into<f64>>(terms: impl IntoIterator<Item = T>) -> Law {
             .unwrap_or_default(),
         rounds: 1,
         waits: number_of(&terms),
+        waiting: total(&terms),
     }
 }
 
@@ -109,6 +114,7 @@ pub fn waves(jobs: u32, at_once: u32, each: impl Into<f64>) -> Law {
         bound: ticks(each) * rounds,
         rounds: rounds.max(1),
         waits: jobs,
+        waiting: ticks(each) * jobs,
     }
 }
 
@@ -164,6 +170,7 @@ fn single(kind: Kind, sign: &str, count: f64) -> Law {
         bound: ticks(count),
         rounds: 1,
         waits: 1,
+        waiting: ticks(count),
     }
 }
 
@@ -182,6 +189,11 @@ fn counted(terms: &[f64]) -> Option<String> {
     let (first, rest) = terms.split_first()?;
     let equal = rest.len() > 2 && rest.iter().all(|term| term == first);
     equal.then(|| format!("{} × {first}", terms.len()))
+}
+
+#[track_caller]
+fn total(terms: &[f64]) -> Duration {
+    terms.iter().map(|&term| ticks(term)).sum()
 }
 
 fn number_of(terms: &[f64]) -> u32 {
@@ -231,6 +243,7 @@ mod tests {
     fn every_wait_is_counted_at_once_or_not() {
         for law in [sum([1; 10]), max([1; 10]), waves(10, 3, 1)] {
             assert_eq!(law.waits, 10, "{}", law.text);
+            assert_eq!(law.waiting, ticks(10), "{}", law.text);
         }
     }
 }

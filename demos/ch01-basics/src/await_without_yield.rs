@@ -14,10 +14,10 @@
 //! await asyncio.sleep(0)               # now they do
 //! ```
 //!
-//! Not the same: in this, Rust and Python agree. What asyncio writes as `sleep(0)` is `yield_now` in tokio. But tokio's
-//! own channels, locks and sockets have a budget for each turn. When it is used up they report that they aren't ready,
-//! even if they are, so that a loop over a full queue lets other tasks run. asyncio has no such budget, and neither has
-//! an `async fn` of your own.
+//! Not the same: an `async fn` of your own behaves as in Python, and `yield_now` is what asyncio writes as
+//! `sleep(0)`. But tokio's own channels, locks and sockets have a budget for each poll of a task. When it is used up
+//! they report that they aren't ready, although they are, so a loop over a full queue does let other tasks run: the
+//! third variant receives 1 000 messages that are all there already. asyncio has no such budget.
 
 use std::sync::{
     Arc,
@@ -26,7 +26,7 @@ use std::sync::{
 
 use anyhow::Result;
 use timing::{Timings, law::exactly};
-use tokio::task::yield_now;
+use tokio::{sync::mpsc, task::yield_now};
 use tracing::{info, instrument};
 
 const POTATOES: u32 = 1_000;
@@ -39,6 +39,10 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     let peeling = beside_a_second_cook(peels_and_yields());
     let steps = t.time("and one yield_now", exactly(0), peeling).await?;
     t.count("steps of the second cook", steps);
+
+    let receiving = beside_a_second_cook(receives());
+    let steps = t.time("1 000 receives", exactly(0), receiving).await?;
+    t.count("steps of the second cook", steps);
     Ok(())
 }
 
@@ -50,7 +54,7 @@ async fn beside_a_second_cook(work: impl Future<Output = ()>) -> Result<u32> {
     let second = tokio::spawn(stirs(steps.clone()));
     work.await;
     let so_far = steps.load(Relaxed);
-    second.await?; // the first real wait of this function: without the yield the second cook runs only here
+    second.await?; // a second cook who had no turn during the work gets it here
     Ok(so_far)
 }
 
@@ -67,7 +71,7 @@ async fn peels_and_yields() {
     for potato in 0..POTATOES {
         peel().await;
         if potato == POTATOES / 2 {
-            // Suspends once and asks to be polled again at once, after the tasks that are ready already.
+            // Suspends once and joins the end of the queue of ready tasks.
             yield_now().await; // <- the difference
         }
     }
@@ -77,6 +81,18 @@ async fn peels_and_yields() {
 /// An `async fn` without a wait inside. Its future is done at the first poll, so its caller goes on in the same turn,
 /// as after an ordinary call.
 async fn peel() {}
+
+/// Every message is in the channel before the first `recv`, so no `recv` has a reason to wait.
+#[instrument(ret)]
+async fn receives() {
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    for potato in 0..POTATOES {
+        sender.send(potato).expect("the receiver is still there");
+    }
+    drop(sender);
+    while receiver.recv().await.is_some() {}
+    info!("{POTATOES} potatoes received");
+}
 
 #[instrument(ret, skip(steps))]
 async fn stirs(steps: Arc<AtomicU32>) {
@@ -94,11 +110,11 @@ mod tests {
         let t = Timings::of(run).await;
         let awaits = &t["1 000 awaits"];
         assert_eq!(*awaits.count("steps of the second cook"), 0);
-        let [peeling] = awaits.lane("peels").polls[..] else {
-            panic!("all 1 000 in one turn");
+        let [peeling] = awaits.lane("peels()").polls[..] else {
+            panic!("peeling was interrupted, or never began");
         };
         let [stirring] = awaits.lane("stirs").polls[..] else {
-            panic!("one turn to stir");
+            panic!("the soup is stirred in one poll");
         };
         assert!(peeling.turn < stirring.turn);
     }
@@ -108,17 +124,27 @@ mod tests {
         let t = Timings::of(run).await;
         let yielded = &t["and one yield_now"];
         assert_eq!(*yielded.count("steps of the second cook"), 1);
-        let [before, after] = yielded.lane("peels").polls[..] else {
-            panic!("one turn before the yield, one after it");
+        let [before, after] = yielded.lane("peels_and_yields").polls[..] else {
+            panic!("not one poll before the yield and one after it");
         };
         let stirring = yielded.lane("stirs").polls[0];
         assert!(before.turn < stirring.turn && stirring.turn < after.turn);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn neither_takes_any_time() {
+    async fn a_channel_lets_another_task_in_although_it_is_full() {
+        let t = Timings::of(run).await;
+        let receives = &t["1 000 receives"];
+        assert_eq!(*receives.count("steps of the second cook"), 1);
+        let polls = receives.lane("receives").polls.len();
+        assert!(polls > 1, "its budget ran out in the middle");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn none_of_them_takes_any_time() {
         let t = Timings::of(run).await;
         assert_eq!(t["1 000 awaits"].elapsed, ticks(0));
         assert_eq!(t["and one yield_now"].elapsed, ticks(0));
+        assert_eq!(t["1 000 receives"].elapsed, ticks(0));
     }
 }

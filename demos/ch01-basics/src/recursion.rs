@@ -4,7 +4,7 @@
 //! contains the sauce's, which contains the stock's, and each level makes it bigger, here by some 40 bytes. If all
 //! levels were the same function, the future would contain itself, and no size would be big enough: E0733, "recursion
 //! in an async fn requires boxing". A box is a pointer, so its size doesn't depend on what is in it. With a box the
-//! future is as big at depth 1 as at depth 3, for one allocation a level.
+//! future is as big at depth 1 as at depth 3, for one allocation a part.
 //!
 //! asyncio: recursive coroutine
 //!

@@ -1,6 +1,6 @@
 //! # Ten URLs: one at a time, all at once, five at once
 //!
-//! Ten pages, and the server takes one tick to answer each. Fetched one at a time they take ten ticks, all at once
+//! Ten pages, and the server takes one tick to answer each. Fetched one at a time, they take ten ticks, all at once
 //! one tick, five at once two: 10 : 1 : 2. The client uses one thread throughout, and neither side works faster in
 //! one variant than in another: the variants differ only in how many waits overlap.
 //!
@@ -17,9 +17,10 @@
 //! pages = await asyncio.gather(*(fetch(session, url) for url in urls))
 //! ```
 //!
-//! Not the same: `gather` makes ten tasks at once, so a bound needs a semaphore inside each of them. Rust's futures
-//! do nothing until they are polled, so `buffer_unordered(5)` can bound them from outside: it doesn't poll the sixth
-//! before one of the first five is done. As the name says, it doesn't keep the order of the list; `buffered(5)` does.
+//! Not the same: `gather` wraps every coroutine in a task and starts them all, so a bound has to stand inside each of
+//! them, as a semaphore. `buffer_unordered(5)` bounds them from outside: it takes futures from an iterator and
+//! doesn't take the sixth before one of five is done. As its name says, it doesn't keep their order; `buffered(5)`
+//! does.
 
 use anyhow::Result;
 use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};

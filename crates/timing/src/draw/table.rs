@@ -4,7 +4,10 @@ use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, pr
 use unicode_width::UnicodeWidthStr;
 
 use super::{GREEN, Pen, RED, WIDTH, painted};
-use crate::report::{Count, Lesson, Value, Variant, Verdict};
+use crate::{
+    law::{Kind, Law},
+    report::{Count, Lesson, Value, Variant, Verdict},
+};
 
 /// Below this a quotient tells the noise of the machine.
 const COMPARABLE: Duration = Duration::from_millis(1);
@@ -95,10 +98,22 @@ fn law(variant: &Variant, unit: Unit, pen: Pen) -> String {
     )
 }
 
-/// How many times as fast as the first variant; 0.50 is half as fast.
+/// How many times as fast as the first variant; 0.50 is half as fast. Nothing for a variant that does another job.
 fn speed_up(variant: &Variant, first: &Variant) -> Option<String> {
-    let comparable = variant.elapsed >= COMPARABLE && first.elapsed >= COMPARABLE;
+    let long_enough = variant.elapsed >= COMPARABLE && first.elapsed >= COMPARABLE;
+    let comparable = long_enough && same_job(variant.law.as_ref(), first.law.as_ref());
     comparable.then(|| three_digits(first.elapsed.as_secs_f64() / variant.elapsed.as_secs_f64()))
+}
+
+/// Whether two laws wait for the same in all. A bound on one side doesn't say how much there is to wait for.
+fn same_job(one: Option<&Law>, other: Option<&Law>) -> bool {
+    let one_sided = |law: &Law| matches!(law.kind, Kind::AtLeast | Kind::AtMost);
+    match (one, other) {
+        (Some(one), Some(other)) => {
+            one.waiting == other.waiting && !one_sided(one) && !one_sided(other)
+        }
+        _ => true,
+    }
 }
 
 /// A second table: a row a variant, a column for each thing counted.
@@ -231,6 +246,16 @@ mod tests {
             [7, 1_000, -1_234_567].map(grouped),
             ["7", "1 000", "-1 234 567"]
         );
+    }
+
+    #[test]
+    fn only_the_same_job_is_compared() {
+        use crate::law::{at_least, exactly, max, sum, waves};
+        let same = |one: Law, other: Law| same_job(Some(&one), Some(&other));
+        assert!(same(sum([1; 10]), max([1; 10])) && same(sum([1; 10]), waves(10, 5, 1)));
+        assert!(!same(max([1; 10]), max([1; 50])) && !same(exactly(1), exactly(2)));
+        assert!(!same(at_least(1), at_least(1)));
+        assert!(same_job(None, None));
     }
 
     #[test]

@@ -33,7 +33,9 @@ pub fn timeline(lesson: &Lesson, pen: Pen) -> String {
         .max()
         .unwrap_or_default();
     let polls = most_polls(&lesson.variants);
-    let by_order = longest < STANDS_STILL;
+    // What promises to take no time is about the order, however long the machine takes for it.
+    let timeless = |variant: &Variant| variant.law.as_ref().is_some_and(|law| law.bound.is_zero());
+    let by_order = longest < STANDS_STILL || lesson.variants.iter().all(timeless);
     let end = if by_order {
         format!("{polls} polls")
     } else {
