@@ -1,0 +1,7 @@
+//! Many things at once, and ending them.
+
+mod join;
+
+chapter::lessons![
+    on_loop join,
+];
