@@ -2,6 +2,7 @@
 
 mod as_completed;
 mod join;
+mod shield;
 mod join_errors;
 mod spawn;
 
@@ -10,4 +11,5 @@ chapter::lessons![
     on_loop join,
     on_loop join_errors,
     on_loop as_completed,
+    on_loop shield,
 ];
