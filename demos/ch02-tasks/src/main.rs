@@ -1,15 +1,15 @@
 //! Many things at once, and ending them.
 
 mod as_completed;
+mod callbacks;
 mod join;
-mod shield;
 mod join_errors;
-mod spawn;
+mod shield;
 
 chapter::lessons![
-    on_loop spawn,
     on_loop join,
     on_loop join_errors,
     on_loop as_completed,
+    on_loop callbacks,
     on_loop shield,
 ];
