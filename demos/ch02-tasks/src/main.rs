@@ -5,8 +5,10 @@ mod callbacks;
 mod join;
 mod join_errors;
 mod shield;
+mod spawn;
 
 chapter::lessons![
+    on_loop spawn,
     on_loop join,
     on_loop join_errors,
     on_loop as_completed,
