@@ -4,6 +4,7 @@ mod as_completed;
 mod callbacks;
 mod join;
 mod join_errors;
+mod names;
 mod shield;
 mod spawn;
 
@@ -12,6 +13,7 @@ chapter::lessons![
     on_loop join,
     on_loop join_errors,
     on_loop as_completed,
+    on_loop names,
     on_loop callbacks,
     on_loop shield,
 ];
