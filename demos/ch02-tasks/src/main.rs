@@ -5,6 +5,7 @@ mod callbacks;
 mod join;
 mod join_errors;
 mod names;
+mod periodic;
 mod shield;
 mod spawn;
 
@@ -15,5 +16,6 @@ chapter::lessons![
     on_loop as_completed,
     on_loop names,
     on_loop callbacks,
+    on_loop periodic,
     on_loop shield,
 ];
