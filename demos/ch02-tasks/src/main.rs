@@ -7,6 +7,7 @@ mod join_errors;
 mod names;
 mod periodic;
 mod shield;
+mod wait_timeout;
 mod spawn;
 
 chapter::lessons![
@@ -14,6 +15,7 @@ chapter::lessons![
     on_loop join,
     on_loop join_errors,
     on_loop as_completed,
+    on_loop wait_timeout,
     on_loop names,
     on_loop callbacks,
     on_loop periodic,
