@@ -2,19 +2,21 @@
 
 mod as_completed;
 mod callbacks;
+mod first_exception;
 mod join;
 mod join_errors;
 mod names;
 mod periodic;
 mod shield;
-mod wait_timeout;
 mod spawn;
+mod wait_timeout;
 
 chapter::lessons![
     on_loop spawn,
     on_loop join,
     on_loop join_errors,
     on_loop as_completed,
+    on_loop first_exception,
     on_loop wait_timeout,
     on_loop names,
     on_loop callbacks,
