@@ -2,6 +2,7 @@
 
 mod as_completed;
 mod callbacks;
+mod cancel;
 mod first_exception;
 mod join;
 mod join_errors;
@@ -14,6 +15,7 @@ mod wait_timeout;
 chapter::lessons![
     on_loop spawn,
     on_loop join,
+    on_loop cancel,
     on_loop join_errors,
     on_loop as_completed,
     on_loop first_exception,

@@ -1,9 +1,9 @@
 //! # `spawn`: a task runs without being awaited, but not at once
 //!
-//! Three dishes need 1, 2 and 1 ticks. Awaited directly they take 4 ticks, the sum. Spawned first they take 2, as long
-//! as the slowest, although each handle is awaited by itself and in order: the tasks run side by side, and an `.await`
-//! only fetches a result. A task that is never awaited runs too. But `spawn` runs no line of it: of the 2 steps of a
-//! forgotten tea 0 are done when `spawn` returns, and 2 in the end.
+//! Three dishes need 1, 2 and 1 ticks. Awaited directly they take 4 ticks, the sum. Spawned first they take 2, as
+//! long as the slowest, although each handle is awaited by itself and in order: the tasks run side by side, and an
+//! `.await` only fetches a result. A task that is never awaited runs too. But `spawn` runs no line of it: of the 2
+//! steps of a forgotten tea 0 are done when `spawn` returns, and 2 in the end.
 //!
 //! asyncio: create_task
 //!
@@ -16,9 +16,9 @@
 //!
 //! Not the same: `await task` gives what the coroutine returns, or raises what it raised. `handle.await` gives a
 //! `Result<T, JoinError>`, since a task can panic or be cancelled. A task whose function returns a `Result` gives one
-//! inside the other, and takes `??`. asyncio's loop holds its tasks by weak references, so one that nobody keeps can vanish. tokio
-//! holds on to a task whose handle is dropped: it is detached, not cancelled. In a runtime with several threads another
-//! thread can begin a task while its spawner goes on. Here there is one thread, as in asyncio.
+//! inside the other, and takes `??`. asyncio's loop holds its tasks by weak references, so one that nobody keeps can
+//! vanish. tokio holds on to a task whose handle is dropped: it is detached, not cancelled. In a runtime with several
+//! threads another thread can begin a task while its spawner goes on. Here there is one thread, as in asyncio.
 
 use std::{
     error::Error,
@@ -61,8 +61,8 @@ pub async fn run(t: &mut Timings) -> Result<()> {
         let roast = tokio::spawn(cook("roast", 3));
         let tea = tokio::spawn(cook("tea", 1));
         let stew = tokio::spawn(cook("stew", 2));
-        // Handles are awaited in the order of the code. A task that is done keeps its result until it is asked for, so
-        // waiting for the slowest first costs nothing.
+        // Handles are awaited in the order of the code. A task that is done keeps its result until it is asked for,
+        // so waiting for the slowest first costs nothing.
         roast.await?;
         tea.await?;
         stew.await
@@ -120,8 +120,8 @@ async fn lay_the_table() {
     sleep(ticks(2)).await;
 }
 
-/// The first `?` hands on that the task panicked or was cancelled, the second that its function failed. `anyhow`'s error
-/// can be either. Any other error type needs a `From` for both, or the two are told apart by a `match`.
+/// The first `?` hands on that the task panicked or was cancelled, the second that its function failed. `anyhow`'s
+/// error can be either. Any other error type needs a `From` for both, or the two are told apart by a `match`.
 async fn orders(dish: &'static str) -> Result<&'static str> {
     let dish = tokio::spawn(burns(dish)).await??;
     Ok(dish)
