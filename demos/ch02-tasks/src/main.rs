@@ -11,11 +11,13 @@ mod periodic;
 mod shield;
 mod spawn;
 mod wait_timeout;
+mod what_spawn_asks;
 
 chapter::lessons![
     on_loop spawn,
     on_loop join,
     on_loop cancel,
+    on_loop what_spawn_asks,
     on_loop join_errors,
     on_loop as_completed,
     on_loop first_exception,
