@@ -3,6 +3,7 @@
 mod as_completed;
 mod callbacks;
 mod cancel;
+mod first_completed;
 mod first_exception;
 mod join;
 mod join_errors;
@@ -20,6 +21,7 @@ chapter::lessons![
     on_loop what_spawn_asks,
     on_loop join_errors,
     on_loop as_completed,
+    on_loop first_completed,
     on_loop first_exception,
     on_loop wait_timeout,
     on_loop names,
