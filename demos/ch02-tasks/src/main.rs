@@ -3,12 +3,15 @@
 mod as_completed;
 mod callbacks;
 mod cancel;
+mod detached;
 mod first_completed;
 mod first_exception;
 mod join;
 mod join_errors;
 mod names;
 mod periodic;
+mod retry;
+mod select;
 mod shield;
 mod spawn;
 mod wait_timeout;
@@ -19,6 +22,7 @@ chapter::lessons![
     on_loop join,
     on_loop cancel,
     on_loop what_spawn_asks,
+    on_loop select,
     on_loop join_errors,
     on_loop as_completed,
     on_loop first_completed,
@@ -26,6 +30,8 @@ chapter::lessons![
     on_loop wait_timeout,
     on_loop names,
     on_loop callbacks,
+    on_loop detached,
     on_loop periodic,
+    on_loop retry,
     on_loop shield,
 ];
