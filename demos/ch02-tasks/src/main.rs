@@ -3,6 +3,7 @@
 mod as_completed;
 mod callbacks;
 mod cancel;
+mod detached;
 mod first_completed;
 mod first_exception;
 mod join;
@@ -29,6 +30,7 @@ chapter::lessons![
     on_loop wait_timeout,
     on_loop names,
     on_loop callbacks,
+    on_loop detached,
     on_loop periodic,
     on_loop retry,
     on_loop shield,
