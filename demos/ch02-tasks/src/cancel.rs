@@ -37,57 +37,45 @@ use timing::{
     law::{exactly, sum},
     ticks,
 };
-use tokio::time::{sleep, timeout};
+use tokio::{
+    task::JoinError,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, instrument};
 
 pub async fn run(t: &mut Timings) -> Result<()> {
-    // The same function is ended in different ways, so every variant has a token. It is used in one of them.
-    let (kitchen, token) = Kitchen::open();
-    let told = t
-        .time("abort", exactly(1), async {
-            let soup = tokio::spawn(cooks(kitchen.clone(), token));
-            sleep(ticks(1)).await;
-            soup.abort();
-            info!("abort returns");
-            // `abort` asks the loop to drop the future, and doesn't wait for that. The handle does.
-            soup.await
-        })
-        .await;
+    let kitchen = Arc::<Kitchen>::default();
+    let soup = aborted(cooks(kitchen.clone()));
+    let told = t.time("abort", exactly(1), soup).await;
     count(t, &kitchen, told);
 
-    let (kitchen, token) = Kitchen::open();
-    let told = t
-        .time("abort, with a catch", exactly(1), async {
-            let soup = tokio::spawn(catches(kitchen.clone(), cooks(kitchen.clone(), token)));
-            sleep(ticks(1)).await;
-            soup.abort();
-            soup.await
-        })
-        .await;
+    let kitchen = Arc::<Kitchen>::default();
+    let soup = aborted(catches(kitchen.clone(), cooks(kitchen.clone())));
+    let told = t.time("abort, with a catch", exactly(1), soup).await;
     count(t, &kitchen, told);
 
     // A future that isn't a task is cancelled by dropping it. `timeout` owns the future it is given, and drops it.
-    let (kitchen, token) = Kitchen::open();
-    let soup = timeout(ticks(1), cooks(kitchen.clone(), token));
+    let kitchen = Arc::<Kitchen>::default();
+    let soup = timeout(ticks(1), cooks(kitchen.clone()));
     let told = t.time("dropped by timeout", exactly(1), soup).await;
     count(t, &kitchen, told);
 
-    let (kitchen, token) = Kitchen::open();
+    let kitchen = Arc::<Kitchen>::default();
     let told = t
         .time("CancellationToken", sum([1, 1]), async {
-            let soup = tokio::spawn(cooks(kitchen.clone(), token.clone()));
+            let soup = tokio::spawn(cooks(kitchen.clone()));
             sleep(ticks(1)).await;
-            token.cancel(); // <- the difference: the function learns of it
+            kitchen.closes.cancel(); // <- the difference: the function is told, and goes on
             soup.await
         })
         .await;
     count(t, &kitchen, told);
 
-    let (kitchen, token) = Kitchen::open();
+    let kitchen = Arc::<Kitchen>::default();
     let told = t
         .time("abort at once", exactly(0), async {
-            let soup = tokio::spawn(cooks(kitchen.clone(), token));
+            let soup = tokio::spawn(cooks(kitchen.clone()));
             // No `.await` since `spawn`, so the task has had no turn. It is dropped without one, and has no lane.
             soup.abort();
             soup.await
@@ -105,11 +93,23 @@ fn count(t: &mut Timings, kitchen: &Kitchen, told: Result<&str, impl Display>) {
     t.count("the waiter gets", told);
 }
 
-#[instrument(ret, skip(kitchen, token))]
-async fn cooks(kitchen: Arc<Kitchen>, token: CancellationToken) -> &'static str {
+/// `abort` asks the loop to drop the future, and doesn't wait for that. The handle does.
+async fn aborted(
+    cooking: impl Future<Output = &'static str> + Send + 'static,
+) -> Result<&'static str, JoinError> {
+    let soup = tokio::spawn(cooking);
+    sleep(ticks(1)).await;
+    soup.abort();
+    info!("abort has returned");
+    soup.await
+}
+
+/// Every variant runs this function. What differs is how it is ended.
+#[instrument(ret, skip(kitchen))]
+async fn cooks(kitchen: Arc<Kitchen>) -> &'static str {
     let _gas = Gas::light(&kitchen);
     // When the token is cancelled only `simmers` is dropped, the part that may be cut short. This function goes on.
-    let soup = token.run_until_cancelled(simmers()).await;
+    let soup = kitchen.closes.run_until_cancelled(simmers()).await;
     packs_away(&kitchen).await;
     soup.unwrap_or("half a soup")
 }
@@ -140,19 +140,14 @@ async fn packs_away(kitchen: &Kitchen) {
 
 #[derive(Default)]
 struct Kitchen {
+    closes: CancellationToken,
     gas_lit: AtomicU32,
     gas_off: AtomicU32,
     packed: AtomicU32,
 }
 
-impl Kitchen {
-    fn open() -> (Arc<Self>, CancellationToken) {
-        (Arc::default(), CancellationToken::new())
-    }
-}
-
-/// Turns the gas off when it is dropped. As a local variable of `cooks` it is part of its future, so that happens
-/// when the function returns, when it panics, and when the future is dropped.
+/// Turns the gas off when it is dropped. A local variable of `cooks` is part of its future, so that happens when the
+/// function returns and also when the future is dropped.
 struct Gas(Arc<Kitchen>);
 
 impl Gas {
@@ -233,7 +228,7 @@ mod tests {
         );
 
         // The same catch does hold a panic.
-        let (kitchen, _) = Kitchen::open();
+        let kitchen = Arc::<Kitchen>::default();
         let soup = catches(kitchen.clone(), async { panic!("the pot fell") });
         assert_eq!(soup.await, "what was caught");
         assert_eq!(kitchen.packed.load(Relaxed), 1);
@@ -243,7 +238,7 @@ mod tests {
     async fn abort_returns_before_the_future_is_dropped() {
         let t = Timings::of(run).await;
         let said: Vec<_> = t["abort"].said.iter().map(|line| &line.text[..]).collect();
-        assert_eq!(said, ["abort returns", "gas off"]);
+        assert_eq!(said, ["abort has returned", "gas off"]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -22,7 +22,6 @@
 
 use std::{
     error::Error,
-    fmt::{self, Display, Formatter},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering::Relaxed},
@@ -74,8 +73,9 @@ pub async fn run(t: &mut Timings) -> Result<()> {
         .time("never awaited", exactly(2), async {
             let tea = tokio::spawn(brews(steps.clone()));
             let at_first = steps.load(Relaxed);
+            info!("spawn has returned");
             drop(tea); // the only handle: from here on nobody can await or cancel the task
-            lay_the_table().await;
+            sleep(ticks(2)).await;
             at_first
         })
         .await;
@@ -83,7 +83,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     t.count("steps at the end", steps.load(Relaxed));
 
     // The outer `Result` says how the task ended, the inner one is what its function returned.
-    let stew: Result<Result<&str, Burnt>, JoinError> = t
+    let stew: Result<Result<&str, &str>, JoinError> = t
         .time("an `Err` inside", exactly(1), async {
             tokio::spawn(burns("stew")).await
         })
@@ -93,7 +93,6 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     let stew = t
         .time("an `Err` after `??`", exactly(1), orders("stew"))
         .await;
-    let stew = stew.map_err(|error| error.to_string());
     t.count("result", format!("{stew:?}"));
     Ok(())
 }
@@ -114,34 +113,17 @@ async fn brews(steps: Arc<AtomicU32>) {
     info!("the tea is ready, and nobody waits for it");
 }
 
-#[instrument(ret)]
-async fn lay_the_table() {
-    info!("the plates first");
-    sleep(ticks(2)).await;
-}
-
-/// The first `?` hands on that the task panicked or was cancelled, the second that its function failed. `anyhow`'s
-/// error can be either. Any other error type needs a `From` for both, or the two are told apart by a `match`.
-async fn orders(dish: &'static str) -> Result<&'static str> {
+/// The first `?` hands on that the task panicked or was cancelled, the second that its function failed. Like
+/// `anyhow::Error`, a `Box<dyn Error>` can be made from either; any other error type needs a `From` for both.
+async fn orders(dish: &'static str) -> Result<&'static str, Box<dyn Error>> {
     let dish = tokio::spawn(burns(dish)).await??;
     Ok(dish)
 }
 
 #[instrument(ret, err)]
-async fn burns(dish: &'static str) -> Result<&'static str, Burnt> {
+async fn burns(dish: &'static str) -> Result<&'static str, &'static str> {
     sleep(ticks(1)).await;
-    Err(Burnt)
-}
-
-#[derive(Debug)]
-struct Burnt;
-
-impl Error for Burnt {}
-
-impl Display for Burnt {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str("burnt")
-    }
+    Err("burnt")
 }
 
 #[cfg(test)]
@@ -170,9 +152,8 @@ mod tests {
         let t = Timings::of(run).await;
         let forgotten = &t["never awaited"];
         assert_eq!(*forgotten.count("steps at spawn"), 0);
-        let [table, tea] =
-            ["lay_the_table", "brews"].map(|lane| forgotten.lane(lane).polls[0].turn);
-        assert!(table < tea, "it begins when its spawner waits");
+        let said: Vec<_> = forgotten.said.iter().map(|line| &line.text[..]).collect();
+        assert_eq!(said[..2], ["spawn has returned", "the kettle is on"]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -188,7 +169,7 @@ mod tests {
     async fn a_task_that_returns_a_result_gives_a_result_in_a_result() {
         let t = Timings::of(run).await;
         let result = t["an `Err` inside"].count("result");
-        assert_eq!(*result, "Ok(Err(Burnt))");
+        assert_eq!(*result, r#"Ok(Err("burnt"))"#);
         let result = t["an `Err` after `??`"].count("result");
         assert_eq!(*result, r#"Err("burnt")"#);
     }
