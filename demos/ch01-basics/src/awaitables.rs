@@ -1,4 +1,4 @@
-//! # What can be awaited: four kinds, and which of them begin by themselves
+//! # What can be awaited: four kinds, and which of them has begun
 //!
 //! Soup is ordered, then the table is laid, then the soup is awaited; laying and cooking take 1 tick each. If the
 //! order is an `async` block, cooking begins only when it is awaited: 2 ticks. If it is a task, the soup cooks while

@@ -1,4 +1,4 @@
-//! # Something every five ticks: `sleep` in a loop drifts, `interval` doesn't
+//! # Every five ticks: `sleep` in a loop drifts, `interval` doesn't
 //!
 //! The soup is to be stirred every 5 ticks, and stirring takes 2. A loop that stirs and then sleeps for 5 begins at
 //! 0, 7 and 14: 3 runs in 20 ticks, each 2 ticks further behind the plan. `interval` counts from the planned times,

@@ -1,4 +1,4 @@
-//! # Trying again: what it takes, which errors deserve it, and how long to wait
+//! # Retry: a new future each time, for errors that can go away
 //!
 //! The fishmonger's line is busy twice; the third call gets through. With waits of 1 and 2 ticks between the calls
 //! that takes 3. When all three calls fail it takes 3 too: nothing is left to wait for after the last failure. An

@@ -208,6 +208,19 @@ fn finds_orphans_and_holes_in_a_list() {
     assert_eq!(list_complaints("fn main() {}", &[]), ["no list of lessons"]);
 }
 
+/// What stands above a lesson when it runs has one line.
+fn wide_heading(chapter: &str, lesson: &str, title: &str) -> Option<String> {
+    let width = format!("{chapter}/{lesson} · {title}").chars().count();
+    (width > 80).then(|| format!("its heading is {width} columns wide"))
+}
+
+#[test]
+fn finds_a_heading_that_does_not_fit() {
+    assert_eq!(wide_heading("tasks", "join", &"x".repeat(67)), None);
+    let wide = wide_heading("tasks", "join", &"x".repeat(68));
+    assert_eq!(wide.as_deref(), Some("its heading is 81 columns wide"));
+}
+
 #[test]
 fn every_lesson_has_its_parts() {
     let mut found = Vec::new();
@@ -215,7 +228,8 @@ fn every_lesson_has_its_parts() {
         let tests = files(&folder(chapter).join("tests"), "rs");
         let tests: String = tests.iter().map(|path| read(path)).collect();
         for lesson in chapter.lessons.iter().filter(|lesson| lesson.file.exists()) {
-            let here = complaints(&read(&lesson.file), tested_elsewhere(&tests, lesson));
+            let mut here = complaints(&read(&lesson.file), tested_elsewhere(&tests, lesson));
+            here.extend(wide_heading(&chapter.name, &lesson.name, &lesson.header.title));
             found.extend(at(&short(&lesson.file), here));
         }
     }
