@@ -1,9 +1,10 @@
-//! # The first of several: the losers are dropped, or handed back
+//! # The first of several: losers are dropped, or handed back
 //!
-//! Three dishes need 3, 1 and 2 ticks, each on a burner of its own, and the first one that is ready is eaten: after 1
-//! tick in both forms. When `select!` hands it over, the other two futures are dropped already and 0 burners are in
-//! use. A `JoinSet` hands over the first and keeps the rest: 2 burners are in use until the rest is aborted. It matters
-//! when two are ready at the same moment: `select!` gives 1 dish and drops the other one, the `JoinSet` gives both.
+//! Three dishes need 3, 1 and 2 ticks, each on a burner of its own, and the first one that is ready is eaten: after
+//! 1 tick in both forms. When `select!` hands it over, the other two futures are dropped already and 0 burners are
+//! in use. A `JoinSet` hands over the first and keeps the rest: 2 burners are in use until the rest is aborted. It
+//! matters when two are ready at the same moment: `select!` gives 1 dish and drops the other one, the `JoinSet`
+//! gives both.
 //!
 //! asyncio: wait, FIRST_COMPLETED
 //!
@@ -15,8 +16,8 @@
 //! await asyncio.gather(*pending, return_exceptions=True)    # until they are gone
 //! ```
 //!
-//! Not the same: `wait` cancels nothing, and a task in `pending` that nobody cancels runs on. With `select!` nothing is
-//! left to cancel: a branch that doesn't win is dropped at once, with everything it holds. `done` is a set, since
+//! Not the same: `wait` cancels nothing, and a task in `pending` that nobody cancels runs on. With `select!` nothing
+//! is left to cancel: a branch that doesn't win is dropped at once, with everything it holds. `done` is a set, since
 //! several tasks can be done at once; `select!` takes one branch and no other. Nearest to `wait` is the `JoinSet`.
 
 use std::sync::Arc;
@@ -94,7 +95,7 @@ async fn joins([stew, soup, rice]: [usize; 3]) -> Result<Dinner, JoinError> {
         cancelled: 0,
     };
 
-    // Without this line the rest would go on. A task that is done already isn't changed by it: its dish is handed over.
+    // Without this line the rest would go on. A task that is done already still hands over its dish.
     dishes.abort_all();
     while let Some(outcome) = dishes.join_next().await {
         match outcome {
@@ -117,8 +118,8 @@ async fn cook(dish: &'static str, time: usize, stove: Arc<Stove>) -> &'static st
 
 struct Stove {
     burners: Semaphore,
-    /// For 1, 2 and 3 ticks. Dishes of one length share a timer: if each had its own, the two of a tie would begin, and
-    /// end, some microseconds apart.
+    /// For 1, 2 and 3 ticks. Dishes of one length share a timer: if each had its own, the two of a tie would begin,
+    /// and end, some microseconds apart.
     timers: [Shared<Sleep>; 3],
 }
 

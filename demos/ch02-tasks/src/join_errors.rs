@@ -1,10 +1,10 @@
 //! # One of several fails: what becomes of the others
 //!
-//! Four dishes are on the stove. The fish burns after 1 tick and the roast after 3; soup and stew would be ready after
-//! 2 and 4. `try_join!` returns the first error after 1 tick and drops the other three futures: 3 cancelled, 0 ready.
-//! Tasks run on instead: 2 more dishes become ready that nobody takes, and the roast's error reaches nobody. `join_all`
-//! takes 4 ticks and returns all four outcomes, 2 dishes and 2 errors. With a `JoinSet` the program decides: here it
-//! aborts the rest at the first error, and gets each of the 3 back as cancelled.
+//! Four dishes are on the stove. The fish burns after 1 tick and the roast after 3; soup and stew would be ready
+//! after 2 and 4. `try_join!` returns the first error after 1 tick and drops the other three futures: 3 cancelled, 0
+//! ready. Tasks run on instead: 2 more dishes become ready that nobody takes, and the roast's error reaches nobody.
+//! `join_all` takes 4 ticks and returns all four outcomes, 2 dishes and 2 errors. With a `JoinSet` the program
+//! decides: here it aborts the rest at the first error, and gets each of the 3 back as cancelled.
 //!
 //! asyncio: gather, return_exceptions
 //!
@@ -79,8 +79,8 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     Ok(())
 }
 
-/// The inner `Result` is what became of the dish. The outer one tells whether its task came to an end by itself, or was
-/// cancelled, or panicked.
+/// The inner `Result` is what became of the dish. The outer one tells whether its task came to an end by itself, or
+/// was cancelled, or panicked.
 type Outcome = Result<Result<&'static str>, JoinError>;
 
 async fn stops_at_the_first_error() -> Vec<Outcome> {

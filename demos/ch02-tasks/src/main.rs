@@ -14,6 +14,7 @@ mod retry;
 mod select;
 mod shield;
 mod spawn;
+mod timeout;
 mod wait_timeout;
 mod what_spawn_asks;
 
@@ -27,6 +28,7 @@ chapter::lessons![
     on_loop as_completed,
     on_loop first_completed,
     on_loop first_exception,
+    on_loop timeout,
     on_loop wait_timeout,
     on_loop names,
     on_loop callbacks,
