@@ -59,7 +59,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     let kitchen = Kitchen::default();
     let dish = t
         .time("timeout_at", exactly(OPEN), async {
-            let closing = closing_time();
+            let closing = Instant::now() + ticks(OPEN);
             let limited = async |name| timeout_at(closing, step(name, &kitchen)).await; // <- the difference
             roast_by_the_clock(limited, &kitchen).await
         })
@@ -78,7 +78,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     let kitchen = Kitchen::default();
     let dish = t
         .time("nested, one deadline", exactly(OPEN), async {
-            let closing = closing_time();
+            let closing = Instant::now() + ticks(OPEN);
             timeout_at(closing, timeout_at(closing, roast(&kitchen))).await
         })
         .await;
@@ -122,12 +122,6 @@ async fn roast_by_the_clock(
 async fn step(name: &'static str, kitchen: &Kitchen) {
     sleep(ticks(1)).await;
     kitchen.steps.update(|steps| steps + 1);
-}
-
-/// 2.5 ticks from now: the instant at which this sleep would end if it were awaited. Elsewhere `Instant::now() +
-/// ticks(OPEN)` says the same; a lesson doesn't read the clock itself.
-fn closing_time() -> Instant {
-    sleep(ticks(OPEN)).deadline()
 }
 
 #[derive(Default)]
