@@ -17,8 +17,8 @@
 //!
 //! Not the same: `gather` never cancels a sibling because another one failed; `try_join!` always does. With
 //! `return_exceptions=True` dishes and exceptions share one list, and a test for `Exception` takes a cancelled child
-//! for a dish, because CancelledError is a BaseException. In Rust every outcome is a `Result`: only an `Ok` holds a
-//! dish, and a task that was cancelled is an `Err` too, of the type `JoinError`.
+//! for a dish, because CancelledError is a BaseException. In Rust every outcome is a `Result`, and a task that was
+//! cancelled is an `Err` of the type `JoinError`: nothing but a dish can be taken for a dish.
 
 use anyhow::{Result, bail};
 use futures_util::future::{join_all, try_join_all};

@@ -2,7 +2,7 @@
 //!
 //! The guest waits 1 tick for a roast that needs 3, then leaves. If the guest awaits the roast itself, giving up cancels
 //! it, and 2 ticks of cooking are never done. If the roast is a task and the guest awaits its handle, giving up ends
-//! the waiting only: the roast is ready at 3, and somebody else can have it.
+//! the waiting only: the roast is ready at 3 and can still be fetched.
 //!
 //! asyncio: shield
 //!
@@ -15,8 +15,8 @@
 //! ```
 //!
 //! Not the same: asyncio cancels a task when somebody who awaits it is cancelled, so the task has to be shielded from
-//! it. A `JoinHandle` that is dropped cancels nothing. In Rust spawned work is shielded from the start, and ending it
-//! takes a call of `abort`. The handle is awaited by `&mut`, so that the timeout doesn't take it away.
+//! it. A `JoinHandle` that is dropped cancels nothing: in Rust spawned work is shielded from the start. The handle is
+//! awaited by `&mut`, so that the timeout doesn't take it away.
 
 use anyhow::Result;
 use timing::{
@@ -76,7 +76,7 @@ mod tests {
     use timing::report::Ended;
 
     #[tokio::test(start_paused = true)]
-    async fn who_awaits_the_work_itself_cancels_it_by_giving_up() {
+    async fn whoever_awaits_the_work_itself_cancels_it_by_giving_up() {
         let t = Timings::of(run).await;
         let awaited = &t["the guest awaits the work"];
         assert_eq!(awaited.elapsed, ticks(1));

@@ -1,9 +1,8 @@
 //! # What `spawn` asks of a future: `Send + 'static`
 //!
 //! A task can outlive the function that spawned it, so it may not borrow from it. Another thread may poll it, so it
-//! may not hold an `Rc` or a lock's guard across an `.await`. Five ways to cook three dishes from one recipe all take
-//! 1 tick. They differ in what they cost: 3 copies of the recipe, 1 copy that is counted or has to be asked for, or
-//! no tasks at all.
+//! may not hold an `Rc`, or the guard of a `std` lock, across an `.await`. Five ways to cook three dishes from one
+//! recipe all take 1 tick. They differ in what they cost: 3 recipes in memory or 1, and 3 tasks or none.
 //!
 //! asyncio: create_task, Task
 //!
@@ -30,12 +29,18 @@ use tracing::instrument;
 
 const DISHES: usize = 3;
 
+/// What the owner of the recipe answers: how long to cook, and where it has read that.
+struct Told {
+    time: u32,
+    read_at: usize,
+}
+
 /// What a cook knows afterwards.
 #[derive(Debug)]
 struct Dish {
     /// The address of the recipe: two cooks who read the same copy have read the same address.
     read_at: usize,
-    /// The task that cooked, if it was one.
+    /// The task that cooked. This lesson's own function is none, and neither is a future inside it.
     cooked_by: Option<task::Id>,
 }
 
@@ -77,7 +82,7 @@ async fn moves_copies(recipe: &str) -> Result<Vec<Dish>> {
 }
 
 /// One copy, and a count that any thread may change. The last task to end frees the recipe. To change what is shared
-/// takes a `Mutex` around it, whose guard has to be gone before the next `.await`.
+/// takes an atomic or a `Mutex` inside; the guard of a `std` one has to be gone before the next `.await`.
 async fn shares_an_arc(recipe: &str) -> Result<Vec<Dish>> {
     let shared: Arc<str> = recipe.into();
     let mut tasks = JoinSet::new();
@@ -88,14 +93,17 @@ async fn shares_an_arc(recipe: &str) -> Result<Vec<Dish>> {
     all(tasks).await
 }
 
-/// The recipe has one owner, a task, and the others send questions. Nothing is shared, so nothing needs a lock, and the
+/// The recipe has one owner, a task that answers questions about it. Nothing is shared, so nothing needs a lock, and the
 /// owner may change it between two questions.
 async fn asks_an_owner(recipe: String) -> Result<Vec<Dish>> {
-    let (questions, mut asked) = mpsc::channel::<oneshot::Sender<usize>>(DISHES);
+    let (questions, mut asked) = mpsc::channel::<oneshot::Sender<Told>>(DISHES);
     let owner = tokio::spawn(async move {
         while let Some(answer) = asked.recv().await {
             // A cook who no longer waits for the answer doesn't need it.
-            let _gone = answer.send(recipe.as_ptr().addr());
+            let _gone = answer.send(Told {
+                time: 1,
+                read_at: recipe.as_ptr().addr(),
+            });
         }
     });
     let mut tasks = JoinSet::new();
@@ -114,7 +122,7 @@ async fn asks_an_owner(recipe: String) -> Result<Vec<Dish>> {
     read
 }
 
-/// Three futures inside this one. They can't outlive it, so they may borrow from it, and nothing moves to a thread.
+/// Three futures inside this one. They can't outlive it, so they may borrow from it, and nothing moves to another thread.
 async fn stays_in_one_task(recipe: &str) -> Vec<Dish> {
     join_all([(); DISHES].map(|()| cook(recipe))).await
 }
@@ -150,8 +158,9 @@ async fn cook(recipe: &str) -> Dish {
 }
 
 #[instrument(ret, skip_all)]
-async fn cook_as_told(read_at: usize) -> Dish {
-    sleep(ticks(1)).await;
+async fn cook_as_told(told: Told) -> Dish {
+    let Told { time, read_at } = told;
+    sleep(ticks(time)).await;
     Dish {
         read_at,
         cooked_by: task::try_id(),
@@ -162,7 +171,7 @@ fn count(t: &mut Timings, dishes: &[Dish]) {
     let copies: HashSet<_> = dishes.iter().map(|dish| dish.read_at).collect();
     let tasks: HashSet<_> = dishes.iter().filter_map(|dish| dish.cooked_by).collect();
     t.count("dishes", dishes.len());
-    t.count("copies read", copies.len());
+    t.count("recipes read", copies.len());
     t.count("tasks that cooked", tasks.len());
 }
 
@@ -186,11 +195,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_moving_needs_copies() {
+    async fn only_a_copy_for_each_is_three_recipes() {
         let t = Timings::of(run).await;
-        assert_eq!(*t["a copy for each"].count("copies read"), 3);
+        assert_eq!(*t["a copy for each"].count("recipes read"), 3);
         for label in ["an Arc", "an owner to ask", "no tasks", "a LocalSet"] {
-            assert_eq!(*t[label].count("copies read"), 1, "{label}");
+            assert_eq!(*t[label].count("recipes read"), 1, "{label}");
         }
     }
 
