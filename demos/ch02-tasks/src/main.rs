@@ -14,6 +14,7 @@ mod retry;
 mod select;
 mod shield;
 mod spawn;
+mod task_group;
 mod timeout;
 mod wait_timeout;
 mod what_spawn_asks;
@@ -32,6 +33,7 @@ chapter::lessons![
     on_loop wait_timeout,
     on_loop names,
     on_loop callbacks,
+    on_loop task_group,
     on_loop detached,
     on_loop periodic,
     on_loop retry,
