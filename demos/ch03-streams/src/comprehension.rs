@@ -1,4 +1,4 @@
-//! # Comprehensions: one at a time, a few at a time, all at once
+//! # Comprehensions: one at a time, a few, or all at once
 //!
 //! A reader asks the desk for the shelves of six books, and each look-up takes 1 tick. A comprehension with `await` in
 //! it looks concurrent and isn't: 6 ticks, with never more than 1 look-up in flight. A stream with `buffered(2)` keeps 2

@@ -1,7 +1,9 @@
 //! Resources that clean up, and values that arrive one by one.
 
 mod comprehension;
+mod pages;
 
 chapter::lessons![
     on_loop comprehension,
+    on_loop pages,
 ];
