@@ -2,8 +2,10 @@
 
 mod comprehension;
 mod pages;
+mod task_local;
 
 chapter::lessons![
     on_loop comprehension,
     on_loop pages,
+    on_loop task_local,
 ];
