@@ -1,6 +1,7 @@
 //! Many things at once, and ending them.
 
 mod as_completed;
+mod branch_order;
 mod callbacks;
 mod cancel;
 mod detached;
@@ -25,6 +26,7 @@ chapter::lessons![
     on_loop cancel,
     on_loop what_spawn_asks,
     on_loop select,
+    on_loop branch_order,
     on_loop join_errors,
     on_loop as_completed,
     on_loop first_completed,

@@ -16,8 +16,7 @@
 //! Not the same: `asyncio.wait` leaves the losers alone. `select!` drops what stands in the branches that lose. If
 //! that is a future, it must be one that can be dropped between two polls without losing anything. Such a future is
 //! called cancel-safe; the documentation of a method says whether it is, and no compiler checks it. If it is a `&mut`
-//! of a future, only the reference is dropped. When several branches are ready, `select!` takes one at random;
-//! `biased` takes the first.
+//! of a future, only the reference is dropped.
 
 use std::{pin::pin, time::Duration};
 
@@ -26,7 +25,7 @@ use timing::{Timings, law::exactly, ticks};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     select,
-    sync::mpsc::{self, Receiver, Sender},
+    sync::mpsc::{self, Sender},
     time::{Interval, interval, sleep},
 };
 use tracing::{info, instrument};
@@ -53,13 +52,6 @@ pub async fn run(t: &mut Timings) -> Result<()> {
         .time("recv in select!", law(), receives_in_the_branch(pieces))
         .await?;
     count(t, &orders);
-
-    let left = t.time("two are ready", exactly(0), takes_at_random()).await;
-    t.count("first, of 100", left);
-    let left = t
-        .time("two are ready, biased", exactly(0), takes_the_first())
-        .await;
-    t.count("first, of 100", left);
     Ok(())
 }
 
@@ -131,31 +123,6 @@ async fn reads_into(sender: Sender<u32>, mut wire: DuplexStream) {
     }
 }
 
-async fn takes_at_random() -> u32 {
-    let (mut left, mut right) = (full_channel(), full_channel());
-    let mut from_left = 0;
-    for _ in 0..100 {
-        select! {
-            _ = left.recv() => from_left += 1,
-            _ = right.recv() => {}
-        }
-    }
-    from_left
-}
-
-async fn takes_the_first() -> u32 {
-    let (mut left, mut right) = (full_channel(), full_channel());
-    let mut from_left = 0;
-    for _ in 0..100 {
-        select! {
-            biased; // <- the difference: the right one is starved as long as the left one is ready
-            _ = left.recv() => from_left += 1,
-            _ = right.recv() => {}
-        }
-    }
-    from_left
-}
-
 /// `None` when the wire is closed, even in the middle of an order.
 async fn read_order(wire: &mut DuplexStream) -> Option<u32> {
     let mut bytes = [0; 4];
@@ -205,16 +172,9 @@ async fn send_orders(mut wire: DuplexStream, pieces: Pieces) {
     info!("{} bytes sent", bytes.len());
 }
 
-fn full_channel() -> Receiver<()> {
-    let (sender, receiver) = mpsc::channel(100);
-    while sender.try_send(()).is_ok() {}
-    receiver
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use timing::report::Value;
 
     #[tokio::test(start_paused = true)]
     async fn read_exact_loses_a_counted_number_of_bytes_and_the_others_none() {
@@ -258,15 +218,5 @@ mod tests {
             lost > 100,
             "the cases are hard enough: the unsafe form failed in {lost}"
         );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn branches_that_are_ready_take_turns_at_random_unless_biased() {
-        let t = Timings::of(run).await;
-        assert_eq!(*t["two are ready, biased"].count("first, of 100"), 100);
-        let Value::Whole(first) = *t["two are ready"].count("first, of 100") else {
-            panic!("a count is a whole number");
-        };
-        assert!((10..=90).contains(&first), "{first} of 100");
     }
 }

@@ -1,0 +1,93 @@
+//! # Branch order: who is served when several are ready
+//!
+//! Two hatches have 100 orders waiting each, and a waiter who serves whichever is ready does 100 rounds. `select!` draws
+//! the branch it asks first at random in every round, so both hatches are served, about half of the rounds each. With
+//! `biased` it asks them in the order in which they are written: the first hatch is served 100 times, the second never.
+//!
+//! asyncio: wait
+//!
+//! ```python
+//! done, pending = await asyncio.wait({left, right}, return_when=asyncio.FIRST_COMPLETED)
+//! for task in done:      # both, if both are done; the order of a set says nothing
+//!     serve(task.result())
+//! ```
+//!
+//! Not the same: `asyncio.wait` hands back everything that is done, so nobody is left out. `select!` takes one branch a
+//! round, and leaves the other for a later one. At random that evens out. `biased` is for a branch that must come
+//! first, like a signal to stop; a branch above that is always ready starves the ones below.
+
+use anyhow::Result;
+use timing::{Timings, law::exactly};
+use tokio::{
+    select,
+    sync::mpsc::{self, Receiver},
+};
+use tracing::instrument;
+
+const ROUNDS: u32 = 100;
+
+pub async fn run(t: &mut Timings) -> Result<()> {
+    let (left, right) = t.time("at random", exactly(0), serves_at_random()).await;
+    t.count("left", left);
+    t.count("right", right);
+
+    let (left, right) = t.time("biased", exactly(0), serves_the_left_first()).await;
+    t.count("left", left);
+    t.count("right", right);
+    Ok(())
+}
+
+#[instrument(ret)]
+async fn serves_at_random() -> (u32, u32) {
+    let (mut left, mut right) = (full_hatch(), full_hatch());
+    let mut served = (0, 0);
+    for _ in 0..ROUNDS {
+        // Nothing is lost by the draw: a `recv` that isn't ready, or isn't asked, has taken no order.
+        select! {
+            _ = left.recv() => served.0 += 1,
+            _ = right.recv() => served.1 += 1,
+        }
+    }
+    served
+}
+
+#[instrument(ret)]
+async fn serves_the_left_first() -> (u32, u32) {
+    let (mut left, mut right) = (full_hatch(), full_hatch());
+    let mut served = (0, 0);
+    for _ in 0..ROUNDS {
+        select! {
+            biased; // <- the difference
+            _ = left.recv() => served.0 += 1,
+            _ = right.recv() => served.1 += 1,
+        }
+    }
+    served
+}
+
+/// As many orders as there are rounds, so that a hatch is never found empty.
+fn full_hatch() -> Receiver<()> {
+    let (sender, receiver) = mpsc::channel(ROUNDS as usize);
+    while sender.try_send(()).is_ok() {}
+    receiver
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn at_random_both_are_served() {
+        let (left, right) = serves_at_random().await;
+        assert_eq!(left + right, ROUNDS);
+        // Fewer than 10 of 100 fair draws for one side happen once in 10^17 runs.
+        assert!(left >= 10 && right >= 10, "{left} and {right}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn biased_starves_what_stands_below_a_branch_that_is_ready() {
+        let t = Timings::of(run).await;
+        assert_eq!(*t["biased"].count("left"), ROUNDS);
+        assert_eq!(*t["biased"].count("right"), 0);
+    }
+}
