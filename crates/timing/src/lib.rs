@@ -18,6 +18,8 @@ pub mod report;
 mod tick;
 mod timings;
 pub mod trace;
+mod virtual_clock;
 
 pub use tick::{TickError, check_tick, set_tick, tick, ticks};
 pub use timings::{Measured, Timings};
+pub use virtual_clock::on_virtual_clock;

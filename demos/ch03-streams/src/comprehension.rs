@@ -104,6 +104,8 @@ impl Desk {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::{collection::vec, prelude::*};
+    use timing::on_virtual_clock;
     use tokio::time::timeout;
 
     #[tokio::test(start_paused = true)]
@@ -134,25 +136,20 @@ mod tests {
         assert!(!in_order(&[(4, 0), (31, 3)]), "another order would be seen");
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn never_more_than_the_bound_whatever_the_look_ups_take() {
-        // A generator of its own keeps the 512 cases the same in every run.
-        let mut seed = 7_u64;
-        let mut below = |most: u64| {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (seed >> 33) % most
-        };
-        for _ in 0..512 {
-            let books: Vec<(u32, u32)> = (0..below(20) as u32)
-                .map(|book| (book, below(5) as u32))
-                .collect();
-            let bound = below(6) as usize + 1;
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+        #[test]
+        fn never_more_than_the_bound_whatever_the_look_ups_take(
+            times in vec(0_u32..5, 0..20),
+            bound in 1_usize..7,
+        ) {
             let desk = Desk::default();
-            let futures = books.iter().map(|&(book, time)| desk.shelf(book, time));
-            let shelves: Vec<_> = stream::iter(futures).buffered(bound).collect().await;
-            assert!(desk.most.get() <= bound, "{books:?} by {bound}");
-            let order = shelves.iter().map(|(book, _)| *book);
-            assert!(order.eq(0..books.len() as u32), "{books:?} by {bound}");
+            let look_ups = times.iter().zip(0_u32..).map(|(&time, book)| desk.shelf(book, time));
+            let shelves: Vec<_> =
+                on_virtual_clock(stream::iter(look_ups).buffered(bound).collect());
+            prop_assert!(desk.most.get() <= bound);
+            let order = shelves.iter().map(|&(book, _)| book);
+            prop_assert!(order.eq(0..times.len() as u32), "{shelves:?}");
         }
     }
 
