@@ -28,6 +28,9 @@ mod run;
 mod screen;
 mod session;
 mod usage;
+mod worker;
+
+pub use worker::{Apart, Worker, apart};
 
 /// A lesson as its chapter lists it. Made by [`lessons!`].
 pub struct Lesson<O> {
@@ -60,24 +63,43 @@ pub struct NoOptions {}
 /// `multi_thread` or `off_loop` (see [`Run`]). One word gives name, source and function.
 ///
 /// A chapter with flags of its own names their type first, and its lessons take it: `lessons![options::Options;
-/// on_loop ten_urls]` calls `ten_urls::run(t, options)`.
+/// on_loop ten_urls]` calls `ten_urls::run(t, options)`. A chapter that starts processes of its own names what they
+/// do before that: `lessons![workers [mutex::deadlocks]; on_loop mutex]`, see [`apart`].
 #[macro_export]
 macro_rules! lessons {
-    ($($kind:ident $lesson:ident),+ $(,)?) => {
+    (workers [$($worker:path),+ $(,)?]; $($rest:tt)+) => {
+        const WORKERS: &[$crate::Worker] = &[$($crate::Worker {
+            name: stringify!($worker),
+            run: $worker,
+        }),+];
+        $crate::lessons_with![WORKERS; $($rest)+];
+    };
+    ($($rest:tt)+) => {
+        $crate::lessons_with![&[]; $($rest)+];
+    };
+}
+
+/// [`lessons!`], once it is known who works for them.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! lessons_with {
+    ($workers:expr; $($kind:ident $lesson:ident),+ $(,)?) => {
         fn main() -> ::std::process::ExitCode {
             $crate::main::<$crate::NoOptions>(
                 env!("CARGO_PKG_NAME"),
                 env!("CARGO_PKG_DESCRIPTION"),
                 &[$($crate::lesson!($lesson, $kind, |t, _options| $lesson::run(t))),+],
+                $workers,
             )
         }
     };
-    ($options:ty; $($kind:ident $lesson:ident),+ $(,)?) => {
+    ($workers:expr; $options:ty; $($kind:ident $lesson:ident),+ $(,)?) => {
         fn main() -> ::std::process::ExitCode {
             $crate::main::<$options>(
                 env!("CARGO_PKG_NAME"),
                 env!("CARGO_PKG_DESCRIPTION"),
                 &[$($crate::lesson!($lesson, $kind, |t, options| $lesson::run(t, options))),+],
+                $workers,
             )
         }
     };
@@ -132,7 +154,15 @@ pub fn skip(why: impl Into<String>) -> anyhow::Error {
 
 /// Runs a chapter's command line: what [`lessons!`] makes `main` of. `package` is the chapter's folder
 /// (`ch01-basics`), `about` its line on the contents page.
-pub fn main<O: clap::Args>(package: &str, about: &str, lessons: &[Lesson<O>]) -> ExitCode {
+pub fn main<O: clap::Args>(
+    package: &str,
+    about: &str,
+    lessons: &[Lesson<O>],
+    workers: &[Worker],
+) -> ExitCode {
+    if let Some(code) = worker::dispatch(workers) {
+        return code;
+    }
     let catalogue = catalogue::Catalogue::new(package, lessons);
     let outcome = args::parse::<O>(package, about).and_then(|args| session::run(&catalogue, &args));
     match outcome {

@@ -26,7 +26,10 @@ fn median(label: &str, runs: &[Lesson]) -> Option<Variant> {
         .flat_map(|run| &run.variants)
         .filter(|variant| variant.label == label);
     let mut all: Vec<&Variant> = all.collect();
-    let times = all.iter().map(|variant| variant.elapsed).collect();
+    let times = all
+        .iter()
+        .flat_map(|variant| variant.runs.clone())
+        .collect();
     all.sort_by_key(|variant| variant.elapsed);
     let middle = all.get(all.len().checked_sub(1)? / 2)?;
     Some(Variant {

@@ -13,6 +13,7 @@ pub mod draw;
 pub mod judge;
 pub mod law;
 pub mod memory;
+mod rate;
 pub mod recorder;
 pub mod report;
 mod tick;

@@ -34,7 +34,7 @@ use crate::{
 pub struct Timings {
     recorder: Recorder,
     said: Vec<Said>,
-    variants: Vec<Variant>,
+    pub(crate) variants: Vec<Variant>,
     judged: bool,
     _own: Option<tracing::subscriber::DefaultGuard>,
 }
@@ -187,6 +187,11 @@ impl Timings {
             self.variants.iter().all(|variant| variant.label != label),
             "two variants are called {label:?}"
         );
+        self.begin_again(label, law)
+    }
+
+    /// The same for a label that may have run already.
+    pub(crate) fn begin_again(&mut self, label: String, law: Option<Law>) -> Running {
         self.settle();
         let start = self.recorder.begin(&label, law.as_ref());
         Running {
@@ -233,7 +238,7 @@ pub struct Measured {
 }
 
 /// A variant on its way. Dropping it closes its record, so that the next one starts clean.
-struct Running {
+pub(crate) struct Running {
     recorder: Recorder,
     label: String,
     law: Option<Law>,
@@ -241,7 +246,7 @@ struct Running {
 }
 
 impl Running {
-    fn end(mut self) -> Variant {
+    pub(crate) fn end(mut self) -> Variant {
         let elapsed = self.start.elapsed();
         let recorded = self.recorder.end().unwrap_or_default();
         Variant {

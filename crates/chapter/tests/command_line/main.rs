@@ -7,6 +7,7 @@
 
 use std::process::{Command, Output, Stdio};
 
+mod apart;
 mod endings;
 mod words;
 

@@ -1,9 +1,9 @@
 //! A chapter whose lessons go wrong, each in a way of its own, so that the command line around them can be tested.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Result, bail};
-use chapter::{Lesson, NoOptions, Run};
+use chapter::{Lesson, NoOptions, Run, Worker};
 use timing::{Timings, law::exactly, ticks};
 use tokio::time::sleep;
 use tracing::{info, instrument};
@@ -60,12 +60,50 @@ fn main() -> ExitCode {
             source: "//! # Talks a lot\n",
             run: Run::OnLoop(|t, _| Box::pin(talks(t))),
         },
+        Lesson {
+            module: "works_apart",
+            source: "//! # Has a process of its own, which hangs\n",
+            run: Run::OnLoop(|_, _| Box::pin(apart("hangs", Duration::from_millis(300)))),
+        },
+        Lesson {
+            module: "waits_apart",
+            source: "//! # Waits for a process that hangs\n",
+            run: Run::OnLoop(|_, _| Box::pin(apart("hangs", Duration::from_secs(3_600)))),
+        },
+        Lesson {
+            module: "fails_apart",
+            source: "//! # Has a process of its own, which fails\n",
+            run: Run::OnLoop(|_, _| Box::pin(apart("fails", Duration::from_secs(60)))),
+        },
     ];
     chapter::main(
         "ch00-misbehaving",
         "what can go wrong around a lesson",
         lessons,
+        &[
+            Worker {
+                name: "hangs",
+                run: hangs,
+            },
+            Worker {
+                name: "fails",
+                run: || bail!("out of flour"),
+            },
+        ],
     )
+}
+
+async fn apart(name: &str, limit: Duration) -> Result<()> {
+    let apart = chapter::apart(name, limit).await?;
+    info!("killed: {}; it said {:?}", apart.killed, apart.said);
+    Ok(())
+}
+
+/// Says on stderr which process it is, since a process that is never killed has nobody who reads its stdout.
+fn hangs() -> Result<()> {
+    println!("I hang");
+    eprintln!("{}", std::process::id());
+    blocks()
 }
 
 async fn keeps(t: &mut Timings) -> Result<()> {
@@ -96,7 +134,7 @@ fn blocks() -> Result<()> {
         clippy::disallowed_methods,
         reason = "a blocked loop is what is tested"
     )]
-    std::thread::sleep(std::time::Duration::from_secs(60));
+    std::thread::sleep(Duration::from_secs(60));
     Ok(())
 }
 
