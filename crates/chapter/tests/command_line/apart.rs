@@ -38,8 +38,10 @@ fn no_worker_outlives_the_chapter_however_that_ends() {
     use std::{
         io::{BufRead, BufReader},
         process::{Command, Stdio},
-        time::{Duration, Instant},
+        time::Duration,
     };
+
+    use tokio::time::Instant;
 
     for signal in ["-INT", "-TERM", "-KILL"] {
         let mut parent = crate::chapter(&["waits-apart"])
