@@ -1,12 +1,14 @@
 //! Resources that clean up, and values that arrive one by one.
 
 mod comprehension;
+mod generator;
 mod iterator;
 mod pages;
 mod task_local;
 
 chapter::lessons![
     on_loop iterator,
+    on_loop generator,
     on_loop comprehension,
     on_loop pages,
     on_loop task_local,
