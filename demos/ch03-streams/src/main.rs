@@ -2,11 +2,13 @@
 
 mod comprehension;
 mod generator;
+mod guard;
 mod iterator;
 mod pages;
 mod task_local;
 
 chapter::lessons![
+    on_loop guard,
     on_loop iterator,
     on_loop generator,
     on_loop comprehension,
