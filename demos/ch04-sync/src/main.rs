@@ -1,9 +1,11 @@
 //! Sharing without tearing.
 
+mod counter;
 mod lost_update;
 mod semaphore;
 
 chapter::lessons![
     on_loop lost_update,
     on_loop semaphore,
+    on_loop counter,
 ];
