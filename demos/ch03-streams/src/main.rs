@@ -4,6 +4,7 @@ mod comprehension;
 mod generator;
 mod guard;
 mod iterator;
+mod left_early;
 mod pages;
 mod task_local;
 
@@ -11,6 +12,7 @@ chapter::lessons![
     on_loop guard,
     on_loop iterator,
     on_loop generator,
+    on_loop left_early,
     on_loop comprehension,
     on_loop pages,
     on_loop task_local,
