@@ -1,9 +1,9 @@
 //! # A semaphore: so many at once, and no more
 //!
 //! Ten customers come to a bank, and each is served for 2 ticks. Without a limit all 10 are served at once, in 2
-//! ticks. But the bank has 3 counters. A semaphore with 3 permits never lets more than 3 be served at once: 4 waves of
-//! 2 ticks, which makes 8. If every customer is a task, 10 tasks exist at the same time. Two other forms need fewer: 3
-//! if the permit is acquired before the task is spawned, 0 with `buffer_unordered`.
+//! ticks. But the bank has 3 counters. A semaphore with 3 permits never lets more than 3 be served at once: 4 waves
+//! of 2 ticks, which makes 8. If every customer is a task, 10 tasks exist at the same time. Two other forms need
+//! fewer: 3 if the permit is acquired before the task is spawned, 0 with `buffer_unordered`.
 //!
 //! asyncio: Semaphore, BoundedSemaphore
 //!
@@ -17,9 +17,9 @@
 //!
 //! Not the same: in asyncio one `release` too many makes a fourth permit without a warning; only `BoundedSemaphore`
 //! raises a ValueError. In tokio a permit is a value. It is given back when it is dropped, also when its task is
-//! cancelled or panics, and it can't be given back twice. Permits are added on purpose, with `add_permits`: with 2 more
-//! there are 5 customers at once and 4 ticks. And a tokio semaphore can be closed: `acquire` is then an `Err`, even for
-//! those who are waiting.
+//! cancelled or panics, and it can't be given back twice. Permits are added on purpose, with `add_permits`: with 2
+//! more there are 5 customers at once and 4 ticks. And a tokio semaphore can be closed: `acquire` is then an `Err`,
+//! even for those who are waiting.
 
 use std::sync::{
     Arc,
@@ -221,7 +221,8 @@ mod tests {
     /// How long a customer has to be served, and when they leave at the latest.
     type Customer = (u32, u32);
 
-    /// When the last one leaves, computed without a semaphore: the next in line goes to the counter that is free first.
+    /// When the last one leaves, computed without a semaphore: the next in line goes to the counter that is free
+    /// first.
     fn list_scheduling(customers: &[Customer], counters: usize) -> u32 {
         let mut free: BinaryHeap<_> = vec![Reverse(0); counters].into();
         let mut last = 0;
