@@ -5,6 +5,7 @@ mod generator;
 mod guard;
 mod iterator;
 mod left_early;
+mod merge;
 mod pages;
 mod task_local;
 
@@ -15,5 +16,6 @@ chapter::lessons![
     on_loop left_early,
     on_loop comprehension,
     on_loop pages,
+    on_loop merge,
     on_loop task_local,
 ];

@@ -1,0 +1,179 @@
+//! # Two streams in one: `chain`, `merge`, `select!`
+//!
+//! Books come back at the counter and in a drop box: 3 in 4 ticks at the one, 2 in 5 ticks in the other. `chain` reads
+//! one stream to its end and then begins with the other, 9 ticks. `merge` waits for both, 5 ticks, and hands out each
+//! book when it comes: the order is 1 11 2 3 12. Within a stream the order is kept. When both always have a book,
+//! `merge` takes one from each in turn.
+//!
+//! asyncio: anext, async for
+//!
+//! ```python
+//! async def pump(stream):
+//!     async for book in stream: await queue.put(book)
+//!
+//! async with asyncio.TaskGroup() as group:
+//!     for stream in (counter, box): group.create_task(pump(stream))
+//! ```
+//!
+//! Not the same: asyncio has no merge; it takes a task for each stream, and a queue. `merge` makes no task. A
+//! `select!` over two `next()` does the same by hand: in each round it drops the `next()` that loses. In Python a
+//! cancelled `anext` ends its generator. In Rust `next()` only borrows the stream, which goes on where it was.
+
+use std::pin::pin;
+
+use anyhow::Result;
+use timing::{
+    Timings,
+    law::{exactly, max, sum},
+    ticks,
+};
+use tokio::{select, time::sleep};
+use tokio_stream::{Stream, StreamExt, iter};
+use tracing::instrument;
+
+/// For each book how many ticks it comes after the one before it, and its number.
+type Returned = [(u32, u32)];
+
+const COUNTER: &Returned = &[(1, 1), (2, 2), (1, 3)];
+const DROP_BOX: &Returned = &[(2, 11), (3, 12)];
+
+pub async fn run(t: &mut Timings) -> Result<()> {
+    // The drop box isn't asked before the counter is at its end: its first wait begins at 4.
+    let books = stream("counter", COUNTER).chain(stream("box", DROP_BOX));
+    let law = sum([1, 2, 1, 2, 3]);
+    let books: Vec<_> = t.time("chain", law, books.collect()).await;
+    count(t, &books);
+
+    let law = || max([1 + 2 + 1, 2 + 3]);
+    let books = stream("counter", COUNTER).merge(stream("box", DROP_BOX));
+    let books: Vec<_> = t.time("merge", law(), books.collect()).await;
+    count(t, &books);
+
+    let books = selects(stream("counter", COUNTER), stream("box", DROP_BOX));
+    let books = t.time("select!", law(), books).await;
+    count(t, &books);
+
+    let books = iter([1, 2, 3]).merge(iter([11, 12]));
+    let books: Vec<_> = t
+        .time("merge, all there already", exactly(0), books.collect())
+        .await;
+    count(t, &books);
+    Ok(())
+}
+
+/// Worth its lines where the two streams have items of different types, or each of them is treated differently.
+async fn selects(counter: impl Stream<Item = u32>, drop_box: impl Stream<Item = u32>) -> Vec<u32> {
+    // Every round asks both streams, even one that is at its end. What a stream does then is undefined, unless it is
+    // fused: then it says `None` again.
+    let (mut counter, mut drop_box) = (pin!(counter.fuse()), pin!(drop_box.fuse()));
+    let mut books = Vec::new();
+    loop {
+        select! {
+            // At the end of a stream its pattern doesn't match, which takes the branch out of the round.
+            Some(book) = counter.next() => books.push(book),
+            Some(book) = drop_box.next() => books.push(book),
+            else => return books,
+        }
+    }
+}
+
+fn stream(place: &'static str, returned: &Returned) -> impl Stream<Item = u32> {
+    iter(returned).then(move |&(pause, book)| comes_back(place, pause, book))
+}
+
+#[instrument(ret, skip(pause))]
+async fn comes_back(place: &'static str, pause: u32, book: u32) -> u32 {
+    sleep(ticks(pause)).await;
+    book
+}
+
+fn count(t: &mut Timings, books: &[u32]) {
+    let order: Vec<_> = books.iter().map(u32::to_string).collect();
+    t.count("books", books.len());
+    t.count("order", order.join(" "));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{collection::vec, prelude::*};
+    use timing::{on_virtual_clock, report::Ended};
+    use tokio::time::Instant;
+
+    #[tokio::test(start_paused = true)]
+    async fn chain_reads_one_stream_after_the_other() {
+        let t = Timings::of(run).await;
+        assert_eq!(t["chain"].elapsed, ticks(9));
+        assert_eq!(*t["chain"].count("order"), "1 2 3 11 12");
+        assert_eq!(t["chain"].lane("box").start, ticks(4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn merge_hands_out_each_book_when_it_comes() {
+        let t = Timings::of(run).await;
+        for label in ["merge", "select!"] {
+            assert_eq!(t[label].elapsed, ticks(5), "{label}");
+            assert_eq!(*t[label].count("order"), "1 11 2 3 12", "{label}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_next_that_loses_is_dropped_and_its_stream_goes_on() {
+        let t = Timings::of(run).await;
+        // The first `next()` of the box loses against book 1, and the wait for book 11 isn't begun again.
+        let book = t["select!"].lane("\"box\", 11");
+        assert_eq!((book.start, book.end), (ticks(0), ticks(2)));
+        let lanes = &t["select!"].lanes;
+        assert!(lanes.iter().all(|lane| lane.ended == Ended::Returned));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn merge_takes_from_both_in_turn() {
+        let t = Timings::of(run).await;
+        let label = "merge, all there already";
+        assert_eq!(*t[label].count("order"), "1 11 2 12 3");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn both_end_when_both_streams_have_ended_and_at_once_if_both_are_empty() {
+        let only_box: Vec<_> = stream("a", &[])
+            .merge(stream("b", DROP_BOX))
+            .collect()
+            .await;
+        assert_eq!(only_box, [11, 12]);
+        assert_eq!(
+            selects(stream("a", DROP_BOX), stream("b", &[])).await,
+            [11, 12]
+        );
+        let begun = Instant::now();
+        assert!(selects(iter([]), iter([])).await.is_empty());
+        assert_eq!(iter([0; 0]).merge(iter([])).collect::<Vec<_>>().await, []);
+        assert_eq!(begun.elapsed(), ticks(0));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+        #[test]
+        fn merging_loses_no_book_and_keeps_the_order_within_a_stream(
+            a in vec((0_u32..5, 0_u32..100), 0..6),
+            b in vec((0_u32..5, 100_u32..200), 0..6),
+        ) {
+            let longest = [&a, &b].map(|s| s.iter().map(|(pause, _)| pause).sum::<u32>());
+            let longest = ticks(longest[0].max(longest[1]));
+            on_virtual_clock(async {
+                let begun = Instant::now();
+                let merged: Vec<_> = stream("a", &a).merge(stream("b", &b)).collect().await;
+                prop_assert_eq!(begun.elapsed(), longest);
+                let begun = Instant::now();
+                let selected = selects(stream("a", &a), stream("b", &b)).await;
+                prop_assert_eq!(begun.elapsed(), longest);
+                for books in [merged, selected] {
+                    let (of_a, of_b): (Vec<_>, Vec<_>) = books.into_iter().partition(|&n| n < 100);
+                    prop_assert!(of_a.into_iter().eq(a.iter().map(|book| book.1)));
+                    prop_assert!(of_b.into_iter().eq(b.iter().map(|book| book.1)));
+                }
+                Ok(())
+            })?;
+        }
+    }
+}
