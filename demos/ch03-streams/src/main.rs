@@ -8,6 +8,7 @@ mod left_early;
 mod merge;
 mod pages;
 mod task_local;
+mod unordered;
 
 chapter::lessons![
     on_loop guard,
@@ -17,5 +18,6 @@ chapter::lessons![
     on_loop comprehension,
     on_loop pages,
     on_loop merge,
+    on_loop unordered,
     on_loop task_local,
 ];
