@@ -9,9 +9,11 @@ mod merge;
 mod pages;
 mod task_local;
 mod unordered;
+mod with_connection;
 
 chapter::lessons![
     on_loop guard,
+    on_loop with_connection,
     on_loop iterator,
     on_loop generator,
     on_loop left_early,
