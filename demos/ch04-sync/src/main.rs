@@ -3,13 +3,15 @@
 mod counter;
 mod event;
 mod lost_update;
+mod once;
 mod rate_limit;
 mod semaphore;
 
 chapter::lessons![
     on_loop lost_update,
     on_loop counter,
-    on_loop rate_limit,
     on_loop event,
     on_loop semaphore,
+    on_loop rate_limit,
+    on_loop once,
 ];
