@@ -5,6 +5,7 @@ mod event;
 mod lost_update;
 mod once;
 mod rate_limit;
+mod rwlock;
 mod semaphore;
 
 chapter::lessons![
@@ -14,4 +15,7 @@ chapter::lessons![
     on_loop semaphore,
     on_loop rate_limit,
     on_loop once,
+    on_loop semaphore,
+    on_loop rate_limit,
+    on_loop rwlock,
 ];
