@@ -14,8 +14,6 @@ chapter::lessons![
     on_loop event,
     on_loop semaphore,
     on_loop rate_limit,
-    on_loop once,
-    on_loop semaphore,
-    on_loop rate_limit,
     on_loop rwlock,
+    on_loop once,
 ];
