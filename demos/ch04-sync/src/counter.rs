@@ -16,9 +16,9 @@
 //! ```
 //!
 //! Not the same: up to Python 3.9 such a lock belongs to the loop that was current when the module was loaded, and
-//! fails under `asyncio.run` as soon as a task has to wait for it. From 3.10 on it belongs to the first loop in which a
-//! task has to wait for it, and a task that has to wait in another loop fails. A lock of tokio's belongs to no runtime,
-//! and `const_new` makes it at compile time. Tasks share a lock that isn't a `static` by an `Arc`.
+//! fails under `asyncio.run` as soon as a task has to wait for it. From 3.10 on it belongs to the first loop in which
+//! a task has to wait for it, and a task that has to wait in another loop fails. A lock of tokio's belongs to no
+//! runtime, and `const_new` makes it at compile time. Tasks share a lock that isn't a `static` by an `Arc`.
 
 use std::{
     collections::BTreeSet,
@@ -110,14 +110,15 @@ async fn numbers_on_two_runtimes() -> Result<([u32; 2], u32)> {
     let waits = waiting.await?;
     *last += 1;
     let here = *last;
-    // Wakes a task of the other runtime. Its waker knows where it belongs; the lock doesn't have to know.
+    // Wakes the task of the other runtime. A task's waker knows its runtime, so the lock doesn't have to.
     drop(last);
     Ok(([here, number.await?], u32::from(waits)))
 }
 
 async fn takes_a_number(tells: oneshot::Sender<bool>, hands_over: oneshot::Sender<u32>) {
     let mut lock = pin!(LAST_NUMBER.lock());
-    // The first poll takes a place in the lock's queue, so what is told is that this task waits already.
+    // The first poll takes a place in the lock's queue. The other runtime is told after it, so it doesn't release the
+    // lock before this task waits for it.
     let waits = poll!(&mut lock).is_pending();
     tells.send(waits).expect("the other side waits for it");
     let mut last = lock.await;
@@ -138,8 +139,8 @@ struct Bank {
 }
 
 impl Bank {
-    /// Ends a whole number of tenths after the end of the first form. A timer fires about a millisecond late, and with
-    /// `sleep` a hundred forms in turn would be late by a hundred of these.
+    /// Ends a whole number of tenths after the end of the first form. With `sleep(ticks(FORM))`, a timer that fires a
+    /// millisecond late would delay all forms after it, and a hundred of them would be late by a tenth of a second.
     async fn fill_in_form(&self) {
         let now = self.now.fetch_add(1, SeqCst) + 1;
         self.most.fetch_max(now, SeqCst);

@@ -1,8 +1,8 @@
 //! # An event: a state that lasts, or a wake-up that doesn't
 //!
 //! Three customers wait for the doors of a bank, which open after 2 ticks. A `watch`, a `Notify` and a
-//! `CancellationToken` let all 3 in at 2. If the doors open before the customers come, the `watch` and the token let 3
-//! in at once, since they keep their state. `notify_waiters` wakes those who wait at that moment, so it lets in 0;
+//! `CancellationToken` let all 3 in at 2. If the doors open before the customers come, the `watch` and the token let
+//! 3 in at once, since they keep their state. `notify_waiters` wakes those who wait at that moment, so it lets in 0;
 //! `notify_one` stores one wake-up, so it lets in 1. If the doors are opened and shut again without an `.await` in
 //! between, the `watch` lets in 0: when the customers get a turn to look, the doors are shut.
 //!
@@ -15,8 +15,9 @@
 //! ```
 //!
 //! Not the same: an asyncio Event does both. It has a state, for those who come later, and `set` wakes all who wait
-//! even if `clear` follows at once. tokio has one type for each: a `watch` has the state, which can be set and cleared
-//! any number of times; a `Notify` wakes, and has nothing to clear; a `CancellationToken` can be set, and never cleared.
+//! even if `clear` follows at once. tokio has a type for each. A `watch` has the state, which can be set and cleared
+//! any number of times. A `Notify` has no state: `notify_waiters` wakes all 3, as `set` and `clear` together do in
+//! asyncio. A `CancellationToken` can be set, and never cleared.
 
 use anyhow::Result;
 use futures_util::future::join_all;

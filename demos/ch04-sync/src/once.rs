@@ -3,8 +3,8 @@
 //! Ten clerks need a connection to the ledger, which takes 1 tick to make, and one connection is enough for all. If
 //! each clerk looks whether there is one and then connects, all ten look before the first has connected: 10
 //! connections. With a `OnceCell` the first clerk connects and nine wait for it: 1 connection, after 1 tick. If the
-//! first attempt is refused, its clerk gets the error and the next one tries again: 9 clerks share a connection after 2
-//! ticks. If the first clerk is cancelled in the middle of the attempt, the next one begins it anew.
+//! first attempt is refused, its clerk gets the error and the next one tries again: 9 clerks share a connection after
+//! 2 ticks. If the first clerk is cancelled in the middle of the attempt, the next one begins it anew.
 //!
 //! asyncio: Lock, functools.cache
 //!
@@ -16,9 +16,9 @@
 //! await connection()    # one task for all
 //! ```
 //!
-//! Not the same: asyncio has no type for it. A cached Task works while nothing goes wrong. If it fails, the cache keeps
-//! the failed Task, and all who await it get its exception, later callers too. If one who awaits it is cancelled, so is
-//! the Task, and with it all others who await it. A `OnceCell` keeps a value and no failure.
+//! Not the same: asyncio has no type for it. A cached Task works while nothing goes wrong. If it fails, the cache
+//! keeps the failed Task, and all who await it get its exception, later callers too. If one who awaits it is
+//! cancelled, so is the Task, and with it all others who await it. A `OnceCell` keeps a value and no failure.
 
 use std::sync::{
     Arc,
@@ -79,8 +79,8 @@ async fn looks_and_connects(clerk: u32, bank: Arc<Bank>) -> Result<u32> {
 #[instrument(ret, err, skip(bank))]
 async fn connects_once(clerk: u32, bank: Arc<Bank>) -> Result<u32> {
     let connection = bank.cell.get_or_try_init(|| bank.connect());
-    // If the attempt fails, or this future is dropped, the cell stays empty, and the clerk who has waited longest calls
-    // a closure of its own.
+    // If the attempt fails, or this future is dropped, the cell stays empty, and the clerk who has waited longest
+    // calls a closure of its own.
     Ok(*connection.await?)
 }
 
