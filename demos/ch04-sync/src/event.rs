@@ -98,8 +98,8 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     Ok(())
 }
 
-/// The customers come at 0, and the doors open at 2. The time is the customers' alone: if they didn't have to wait for
-/// the opening, this would take none.
+/// The customers come at 0, and the doors open at 2. It ends with the last customer, so it takes no time if none of
+/// them has to wait for the opening.
 async fn customers_first(doors: impl AsyncFn(), open: impl FnOnce()) -> usize {
     let opening = async {
         sleep(ticks(2)).await;
