@@ -3,6 +3,7 @@
 mod comprehension;
 mod generator;
 mod guard;
+mod item_timeout;
 mod iterator;
 mod left_early;
 mod merge;
@@ -21,5 +22,6 @@ chapter::lessons![
     on_loop pages,
     on_loop merge,
     on_loop unordered,
+    on_loop item_timeout,
     on_loop task_local,
 ];
