@@ -9,6 +9,7 @@ mod left_early;
 mod merge;
 mod pages;
 mod task_local;
+mod throttle;
 mod unordered;
 mod with_connection;
 
@@ -22,6 +23,7 @@ chapter::lessons![
     on_loop pages,
     on_loop merge,
     on_loop unordered,
+    on_loop throttle,
     on_loop item_timeout,
     on_loop task_local,
 ];
