@@ -1,5 +1,6 @@
 //! Sharing without tearing.
 
+mod barrier;
 mod counter;
 mod event;
 mod lost_update;
@@ -15,5 +16,6 @@ chapter::lessons![
     on_loop semaphore,
     on_loop rate_limit,
     on_loop rwlock,
+    on_loop barrier,
     on_loop once,
 ];
