@@ -8,6 +8,7 @@ mod iterator;
 mod left_early;
 mod merge;
 mod pages;
+mod protocol;
 mod task_local;
 mod throttle;
 mod unordered;
@@ -25,5 +26,6 @@ chapter::lessons![
     on_loop unordered,
     on_loop throttle,
     on_loop item_timeout,
+    on_loop protocol,
     on_loop task_local,
 ];
