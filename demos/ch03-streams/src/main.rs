@@ -11,12 +11,14 @@ mod pages;
 mod protocol;
 mod task_local;
 mod throttle;
+mod timer;
 mod unordered;
 mod with_connection;
 
 chapter::lessons![
     on_loop guard,
     on_loop with_connection,
+    on_loop timer,
     on_loop iterator,
     on_loop generator,
     on_loop left_early,

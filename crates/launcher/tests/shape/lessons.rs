@@ -24,6 +24,9 @@ const FORBIDDEN: [&str; 6] = [
     "Instant::now",
 ];
 
+/// A lesson that is about measuring: its guard takes the time, and the figures of its table are what it measured.
+const STOPWATCH: [&str; 2] = ["streams", "timer"];
+
 fn complaints(source: &str, tested_elsewhere: bool) -> Vec<String> {
     let mut complaints = header_complaints(&Header::parse(source));
     let mut complain = |text: String| complaints.push(text);
@@ -236,6 +239,9 @@ fn every_lesson_has_its_parts() {
         let tests: String = tests.iter().map(|path| read(path)).collect();
         for lesson in chapter.lessons.iter().filter(|lesson| lesson.file.exists()) {
             let mut here = complaints(&read(&lesson.file), tested_elsewhere(&tests, lesson));
+            if STOPWATCH == [chapter.name.as_str(), lesson.name.as_str()] {
+                here.retain(|text| text != "`Instant::now` in a lesson");
+            }
             here.extend(wide_heading(
                 &chapter.name,
                 &lesson.name,
