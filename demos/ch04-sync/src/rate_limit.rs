@@ -15,9 +15,9 @@
 //! ```
 //!
 //! Not the same: neither asyncio nor tokio has a rate limit. But tokio has an `interval`, and a token bucket can be
-//! made of it: whenever it strikes, one caller gets a token. By default it makes up for what was missed. After a
-//! pause of 4 ticks 8 transfers then begin at once. So it is reset after each token, and the bucket never holds more
-//! than one.
+//! made of it: whenever it strikes, one caller gets a token. By default it makes up for the strikes that nobody
+//! waited for: after a pause of 4 ticks 8 transfers begin at once. So it is reset after each token, and the bucket
+//! never holds more than one.
 
 use std::time::Duration;
 
@@ -81,7 +81,7 @@ async fn with_a_permit(limit: &Semaphore, number: u32, time: f64) {
 
 async fn with_a_token(bucket: &TokenBucket, number: u32, time: f64) {
     bucket.token().await;
-    // A token doesn't come back, so it doesn't matter how long this takes, nor how many are under way.
+    // A token doesn't come back. So it makes no difference how long a transfer takes, or how many are under way.
     transfer(number, time).await;
 }
 
@@ -90,7 +90,8 @@ async fn with_a_saved_token(bucket: &TokenBucket, number: u32, time: f64) {
     transfer(number, time).await;
 }
 
-/// A token falls in every `period`, and there is room for one: a second one is not kept.
+/// Hands out tokens, never two of them less than a `period` apart. One that nobody takes stays; no second one is
+/// added.
 struct TokenBucket {
     /// `tick` needs a `&mut`, and the callers share the bucket. tokio's `Mutex` is fair: who came first is next.
     clock: Mutex<Interval>,

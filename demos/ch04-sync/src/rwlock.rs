@@ -98,9 +98,9 @@ async fn locks_to_write(rate: &Mutex<u32>) {
 }
 
 async fn shares(rate: &RwLock<u32>, clerk: &str, time: u32) {
-    // tokio's `RwLock` is fair: readers and writers stand in one queue. A reader who comes while a writer waits is
-    // behind that writer, even if only readers hold the lock now. Otherwise one reader after another could hold it,
-    // and the writer would never get it.
+    // tokio's `RwLock` is fair: readers and writers wait in one queue. A reader who comes while a writer waits is
+    // behind that writer, even if only readers hold the lock now. If such readers were let in, there might always be
+    // one of them reading, and the writer would never have its turn.
     let _rate = rate.read().await;
     reads(clerk, time).await;
 }
@@ -121,8 +121,8 @@ async fn changes_while_it_reads(rate: &RwLock<u32>) {
     let current = rate.read().await;
     sleep(ticks(1)).await;
     if *current != NEW {
-        // A writer waits until no reader is left. This task is a reader until `current` is dropped, which is after
-        // this line.
+        // A writer waits until no reader is left. This task is a reader itself, until `current` is dropped at the end
+        // of the function, which it never reaches.
         *rate.write().await = NEW;
     }
 }
