@@ -2,8 +2,8 @@
 //!
 //! A generator fetches 3 books, 1 tick each, and hands out each of them as soon as it has it. All three forms take 3
 //! ticks for 3 books. They differ when their reader leaves after 1.5 ticks, in the middle of the second fetch. With
-//! `stream!` and `unfold` that fetch is dropped at its `.await`: 0 are left running. The task behind a channel isn't part
-//! of the reader, and its fetch goes on: 1 is left running.
+//! `stream!` and `unfold` that fetch is dropped at its `.await`: 0 are left running. The task behind a channel isn't
+//! part of the reader, and its fetch goes on: 1 is left running.
 //!
 //! asyncio: async generator, yield
 //!
@@ -15,9 +15,9 @@
 //! async for book in books([31, 4, 15]): print(book)
 //! ```
 //!
-//! Not the same: stable Rust has no `yield`. `stream!` is a macro of the crate async-stream, in which the word works.
-//! Without a macro a generator is a state and a function from one state to the next (`unfold`), a task that sends into
-//! a channel, or `poll_next` written by hand (see `iterator`).
+//! Not the same: stable Rust has no `yield`. `stream!` is a macro of the crate async-stream, in which the word
+//! works. Without a macro a generator is a state and a function from one state to the next (`unfold`), a task that
+//! sends into a channel, or `poll_next` written by hand (see `iterator`).
 
 use std::time::Duration;
 
@@ -76,8 +76,8 @@ fn generator(numbers: Vec<u32>) -> Books {
     })
 }
 
-/// What the generator keeps in a variable is the state here: the numbers that are still to be fetched. Each call takes
-/// the state, and returns an item with the next state, or `None` at the end.
+/// What the generator keeps in a variable is the state here: the numbers that are still to be fetched. Each call
+/// takes the state, and returns an item with the next state, or `None` at the end.
 fn unfolded(numbers: Vec<u32>) -> Books {
     Box::pin(unfold(numbers.into_iter(), async |mut rest| {
         let book = fetch(rest.next()?).await;

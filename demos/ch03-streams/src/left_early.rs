@@ -1,10 +1,11 @@
 //! # Leaving a stream: which of its clean-up runs
 //!
 //! A generator reads from a drawer, and closing the drawer takes 1 tick. Four readings leave it in four ways: by
-//! `break`, by a cancel, at an error, at the end. `Drop` runs at all 4. The `.await` that closes the drawer runs only at
-//! the end: 3 of 4 are never closed. A task behind a channel closes all 4, but 3 of them are still open when the reading
-//! returns, and 2 books are fetched that nobody reads, since the task notices at its next `send` that its reader is
-//! gone. A task that also waits for `sender.closed()`, and that is awaited, fetches 0 in vain and leaves 0 open.
+//! `break`, by a cancel, at an error, at the end. `Drop` runs at all 4. The `.await` that closes the drawer runs
+//! only at the end: 3 of 4 are never closed. A task behind a channel closes all 4, but 3 of them are still open when
+//! the reading returns, and 2 books are fetched that nobody reads, since the task notices at its next `send` that
+//! its reader is gone. A task that also waits for `sender.closed()`, and that is awaited, fetches 0 in vain and
+//! leaves 0 open.
 //!
 //! asyncio: aclose, aclosing, GeneratorExit
 //!
@@ -19,7 +20,8 @@
 //!
 //! Not the same: `finally` may await. An error or a cancel inside the generator runs it at once; after a `break` the
 //! event loop runs it later, or `aclosing` at the end of its block. A Rust stream that is left is dropped at the
-//! `.await` or `yield` where it stands, and `Drop` can't await. Work that has to wait needs an owner who isn't dropped.
+//! `.await` or `yield` where it stands, and `Drop` can't await. Work that has to wait needs an owner who isn't
+//! dropped.
 
 use std::sync::{
     Arc,

@@ -1,9 +1,9 @@
 //! # Two streams in one: `chain`, `merge`, `select!`
 //!
-//! Books come back at the counter and in a drop box: 3 in 4 ticks at the one, 2 in 5 ticks in the other. `chain` reads
-//! one stream to its end and then begins with the other, 9 ticks. `merge` waits for both, 5 ticks, and hands out each
-//! book when it comes: the order is 1 11 2 3 12. Within a stream the order is kept. When both always have a book,
-//! `merge` takes one from each in turn.
+//! Books come back at the counter and in a drop box: 3 in 4 ticks at the one, 2 in 5 ticks in the other. `chain`
+//! reads one stream to its end and then begins with the other, 9 ticks. `merge` waits for both, 5 ticks, and hands
+//! out each book when it comes: the order is 1 11 2 3 12. Within a stream the order is kept. When both always have a
+//! book, `merge` takes one from each in turn.
 //!
 //! asyncio: anext, async for
 //!

@@ -1,9 +1,9 @@
 //! # `throttle`: a gap between items, and what waits meanwhile
 //!
 //! `throttle(1)` hands out one item a tick at most, and drops none: 4 books that are all there come at 0, 1, 2 and 3
-//! ticks, and the end comes at 4. A stream that does nothing until it is polled stands still during the gap. So a book
-//! that takes 2 ticks comes every 3 ticks: 3 books and the end take 9. If a task waits for the books, gap and wait
-//! overlap: the books come every 2 ticks, and all of it takes 7.
+//! ticks, and the end comes at 4. A stream that does nothing until it is polled stands still during the gap. So a
+//! book that takes 2 ticks comes every 3 ticks: 3 books and the end take 9. If a task waits for the books, gap and
+//! wait overlap: the books come every 2 ticks, and all of it takes 7.
 //!
 //! asyncio: async for
 //!
@@ -13,9 +13,9 @@
 //!     await asyncio.sleep(1)     # the generator stands still
 //! ```
 //!
-//! Not the same: in this loop the reader's work comes on top of the sleep. The gap of `throttle` begins when an item is
-//! handed out, so the reader's work is part of it. In other libraries a function of this name may drop what comes too
-//! soon. This one makes it wait.
+//! Not the same: in this loop the reader's work comes on top of the sleep. The gap of `throttle` begins when an item
+//! is handed out, so the reader's work is part of it. In other libraries a function of this name may drop what comes
+//! too soon. This one makes it wait.
 
 use anyhow::Result;
 use timing::{Timings, law::sum, ticks};
