@@ -1,0 +1,4 @@
+//! Producers and consumers.
+
+chapter::lessons![
+];
