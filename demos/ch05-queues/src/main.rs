@@ -1,4 +1,7 @@
 //! Producers and consumers.
 
+mod broadcast;
+
 chapter::lessons![
+    on_loop broadcast,
 ];
