@@ -4,4 +4,8 @@ mod broadcast;
 
 chapter::lessons![
     on_loop broadcast,
+mod bounded;
+
+chapter::lessons![
+    on_loop bounded,
 ];
