@@ -3,6 +3,7 @@
 mod barrier;
 mod counter;
 mod event;
+mod condition;
 mod lost_update;
 mod once;
 mod rate_limit;
@@ -18,4 +19,5 @@ chapter::lessons![
     on_loop rwlock,
     on_loop barrier,
     on_loop once,
+    on_loop condition,
 ];

@@ -1,8 +1,9 @@
 //! From `tracing` to lanes: a span becomes a lane, every enter and exit a poll, every event a line of narration.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 
 use tokio::time::Instant;
+use tracing::Dispatch;
 use tracing_subscriber::{layer::SubscriberExt, registry::Registry};
 
 use crate::{
@@ -100,6 +101,10 @@ impl Recorder {
 
     /// Makes this the recorder of the current thread until the guard is dropped.
     pub(crate) fn on_this_thread(&self) -> tracing::subscriber::DefaultGuard {
+        // tracing remembers for every span whether anybody wants it. While there is one subscriber in all, it asks the
+        // thread that comes first, and a thread without a recorder would answer for the others. With two it asks both.
+        static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Registry::default()));
+        LazyLock::force(&SECOND);
         tracing::subscriber::set_default(Registry::default().with(self.clone()))
     }
 

@@ -1,0 +1,255 @@
+//! # Conditions: register first, then look
+//!
+//! Six tellers each put a cheque on a tray that holds three, and six clerks each take one. A teller who finds the tray
+//! full waits until it changes, and so does a clerk who finds it empty. Tokio has no `Condition`; a `Mutex` and a
+//! `Notify` make one, and the order of two lines decides. With the look before the registration a change in between is
+//! missed: 3 of 6 cheques arrive, and 6 people wait for ever. With the registration first all 6 arrive.
+//!
+//! asyncio: Condition, Condition.wait_for, Condition.notify_all
+//!
+//! ```python
+//! async with changed:                            # changed = asyncio.Condition()
+//!     await changed.wait_for(lambda: len(tray) < 3)
+//!     tray.append(cheque)
+//!     changed.notify_all()
+//! ```
+//!
+//! Not the same: in asyncio no other task can run between the look and the wait, since there is no `await` between
+//! them. On a multi-thread runtime another thread can run between any two lines. Two other forms have no such order to
+//! get wrong: two semaphores, which count free places and cheques, and a bounded channel.
+
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    sync::{Mutex as StdMutex, MutexGuard},
+};
+
+use anyhow::Result;
+use futures_util::future::{join, join_all};
+use timing::{Timings, law::exactly, ticks};
+use tokio::{
+    sync::{Mutex, Notify, Semaphore, mpsc},
+    task::yield_now,
+    time::{sleep, timeout},
+};
+use tracing::instrument;
+
+const PAIRS: u32 = 6;
+/// How many cheques a tray holds.
+const PLACES: usize = 3;
+
+pub async fn run(t: &mut Timings) -> Result<()> {
+    let tray = Watched::default();
+    let log = Log::default();
+    let work = hand_over(
+        &log,
+        async |cheque| {
+            tray.look_first(|cheques| put(cheques, cheque, PLACES))
+                .await
+        },
+        async || tray.look_first(VecDeque::pop_front).await,
+    );
+    // It hangs, so it runs against a deadline.
+    let hangs = t.time("look, then register", exactly(5), timeout(ticks(5), work));
+    let _elapsed = hangs.await;
+    log.count(t);
+
+    let tray = Watched::default();
+    let log = Log::default();
+    let work = hand_over(
+        &log,
+        async |cheque| tray.wait_for(|cheques| put(cheques, cheque, PLACES)).await,
+        async || tray.wait_for(VecDeque::pop_front).await,
+    );
+    t.time("register, then look", exactly(1), work).await;
+    log.count(t);
+
+    let tray = Counted::new(PLACES);
+    let log = Log::default();
+    let work = hand_over(
+        &log,
+        async |cheque| tray.put(cheque).await,
+        async || tray.take().await,
+    );
+    t.time("two semaphores", exactly(1), work).await;
+    log.count(t);
+
+    let tray = Channel::new(PLACES);
+    let log = Log::default();
+    let work = hand_over(
+        &log,
+        async |cheque| tray.put(cheque).await,
+        async || tray.take().await,
+    );
+    t.time("a bounded channel", exactly(1), work).await;
+    log.count(t);
+    Ok(())
+}
+
+/// A tray under a lock, and a bell that rings whenever it has changed. The std `Mutex` will do: the lock is never held
+/// across an `await`.
+#[derive(Default)]
+pub struct Watched {
+    pub cheques: StdMutex<VecDeque<u32>>,
+    changed: Notify,
+}
+
+impl Watched {
+    /// `Condition.wait_for`: tries until it works. Whoever has changed the tray wakes all others, since it doesn't know
+    /// which of them can go on: `notify_one` might wake a teller where a clerk is needed.
+    pub async fn wait_for<T>(&self, attempt: impl Fn(&mut VecDeque<u32>) -> Option<T>) -> T {
+        loop {
+            // `notify_waiters` reaches whoever called `notified` before it, even if nobody has awaited that yet.
+            let changed = self.changed.notified(); // <- the difference
+            // In a line of its own, so that the lock is free again before anybody is woken.
+            let done = attempt(&mut locked(&self.cheques));
+            if let Some(done) = done {
+                self.changed.notify_waiters();
+                return done;
+            }
+            // Here others run. On one thread it takes an `await`, on several threads it takes nothing at all.
+            yield_now().await;
+            changed.await;
+        }
+    }
+
+    /// The same lines in another order. `notify_waiters` leaves nothing behind for those who register later.
+    pub async fn look_first<T>(&self, attempt: impl Fn(&mut VecDeque<u32>) -> Option<T>) -> T {
+        loop {
+            let done = attempt(&mut locked(&self.cheques));
+            if let Some(done) = done {
+                self.changed.notify_waiters();
+                return done;
+            }
+            yield_now().await;
+            let changed = self.changed.notified(); // <- the difference
+            changed.await;
+        }
+    }
+}
+
+/// Puts a cheque on the tray, or leaves it as it is when it is full.
+pub fn put(cheques: &mut VecDeque<u32>, cheque: u32, places: usize) -> Option<()> {
+    (cheques.len() < places).then(|| cheques.push_back(cheque))
+}
+
+/// A tray whose free places and cheques are permits. A semaphore remembers a permit until somebody takes it, so there is
+/// nothing to miss; and it wakes only as many as can go on.
+pub struct Counted {
+    pub cheques: StdMutex<VecDeque<u32>>,
+    places: Semaphore,
+    filled: Semaphore,
+}
+
+impl Counted {
+    pub fn new(places: usize) -> Self {
+        let (places, filled) = (Semaphore::new(places), Semaphore::new(0));
+        Self {
+            cheques: StdMutex::default(),
+            places,
+            filled,
+        }
+    }
+
+    pub async fn put(&self, cheque: u32) {
+        let place = self.places.acquire().await.expect(OPEN);
+        locked(&self.cheques).push_back(cheque);
+        // The place is given back by whoever takes the cheque, not at the end of this scope.
+        place.forget();
+        self.filled.add_permits(1);
+    }
+
+    pub async fn take(&self) -> u32 {
+        self.filled.acquire().await.expect(OPEN).forget();
+        let cheque = locked(&self.cheques).pop_front();
+        self.places.add_permits(1);
+        cheque.expect("there is a cheque for every permit")
+    }
+}
+
+/// The tray as a channel. It has one receiver, so the clerks queue for it.
+pub struct Channel {
+    pub inbox: mpsc::Sender<u32>,
+    outbox: Mutex<mpsc::Receiver<u32>>,
+}
+
+impl Channel {
+    pub fn new(places: usize) -> Self {
+        let (inbox, outbox) = mpsc::channel(places);
+        Self {
+            inbox,
+            outbox: Mutex::new(outbox),
+        }
+    }
+
+    pub async fn put(&self, cheque: u32) {
+        self.inbox.send(cheque).await.expect(OPEN);
+    }
+
+    pub async fn take(&self) -> u32 {
+        self.outbox.lock().await.recv().await.expect(OPEN)
+    }
+}
+
+const OPEN: &str = "nobody closes the tray";
+
+pub fn locked(cheques: &StdMutex<VecDeque<u32>>) -> MutexGuard<'_, VecDeque<u32>> {
+    cheques.lock().expect("nobody panics at the tray")
+}
+
+async fn hand_over(log: &Log, put: impl AsyncFn(u32), take: impl AsyncFn() -> u32) {
+    let tellers = join_all((0..PAIRS).map(|number| teller(number, log, &put)));
+    let clerks = join_all((0..PAIRS).map(|number| clerk(number, log, &take)));
+    join(tellers, clerks).await;
+}
+
+#[instrument(ret, skip(log, put))]
+async fn teller(number: u32, log: &Log, put: impl AsyncFn(u32)) {
+    put(number).await;
+    log.0.borrow_mut().push('P');
+}
+
+#[instrument(ret, skip(log, take))]
+async fn clerk(number: u32, log: &Log, take: impl AsyncFn() -> u32) -> u32 {
+    let cheque = take().await;
+    log.0.borrow_mut().push('C');
+    sleep(ticks(1)).await;
+    cheque
+}
+
+/// P for each cheque that was put on the tray, C for each that was taken off, in their order.
+#[derive(Default)]
+struct Log(RefCell<String>);
+
+impl Log {
+    fn count(&self, t: &mut Timings) {
+        let log = self.0.borrow();
+        t.count("taken", log.matches('C').count());
+        t.count("wait for ever", 2 * PAIRS as usize - log.len());
+        t.count("put and taken", log.as_str());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_before_the_registration_misses_the_change() {
+        let t = Timings::of(run).await;
+        let stuck = &t["look, then register"];
+        assert_eq!(stuck.elapsed, ticks(5), "only the deadline ends it");
+        assert_eq!(*stuck.count("taken"), 3);
+        assert_eq!(*stuck.count("wait for ever"), 6);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_other_forms_hand_over_every_cheque() {
+        let t = Timings::of(run).await;
+        for label in ["register, then look", "two semaphores", "a bounded channel"] {
+            assert_eq!(t[label].elapsed, ticks(1), "{label}");
+            assert_eq!(*t[label].count("taken"), 6, "{label}");
+            assert_eq!(*t[label].count("wait for ever"), 0, "{label}");
+        }
+    }
+}
