@@ -138,6 +138,11 @@ pub fn listed(main: &str) -> Vec<String> {
         return Vec::new();
     };
     let list = list.trim_start_matches(|c: char| c.is_whitespace() || "[({".contains(c));
+    // A chapter that starts processes says first what they do, in brackets of its own.
+    let workers = list
+        .strip_prefix("workers")
+        .and_then(|list| list.split_once(';'));
+    let list = workers.map_or(list, |(_, list)| list);
     let list = list.split([']', ')', '}']).next().unwrap_or(list);
     // What stands before a semicolon is the type of the chapter's options.
     let list = list.rsplit(';').next().unwrap_or(list);
@@ -165,6 +170,8 @@ mod tests {
     fn the_list_may_be_wrapped_commented_and_led_by_options() {
         let main = "//! uses lessons![no]\nmod a;\n\nchapter::lessons![\n    options::Options;\n    on_loop a, // lessons\n    multi_thread b_c,\n    off_loop d,\n];\n";
         assert_eq!(listed(main), ["a", "b_c", "d"]);
+        let main = "chapter::lessons![\n    workers [a::hangs, a::dies];\n    Options;\n    on_loop a,\n];";
+        assert_eq!(listed(main), ["a"]);
         assert_eq!(listed("chapter::lessons! { on_loop a, b }"), ["a", "b"]);
         assert_eq!(listed("chapter::lessons![];"), [""; 0]);
         assert_eq!(listed("fn main() {}"), [""; 0]);

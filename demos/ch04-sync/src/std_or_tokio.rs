@@ -1,0 +1,101 @@
+//! # Which mutex: the one of std, or tokio's
+//!
+//! Where no `await` stands between lock and release, take `std::sync::Mutex`: no other task of this thread can run in
+//! between, and it costs about 5 ns where tokio's costs about 40. Where an `await` does stand there, only tokio's will
+//! do, as `sync/held-guard` shows. Then the lock hardly matters: with a switch to the runtime and back it is 575 ns for
+//! tokio's, and 535 for the switch with std's lock before it.
+//!
+//! asyncio: Lock, threading.Lock
+//!
+//! real clock: it compares speeds
+//!
+//! release build: without optimisation both mutexes are slow
+//!
+//! ```python
+//! with threading.Lock():          # no await inside: fine in asyncio, too
+//!     balance += 1
+//! async with asyncio.Lock():
+//!     balance = await bank.add(balance)
+//! ```
+//!
+//! Not the same: tasks of asyncio need no lock at all where there is no `await`, since they share one thread. Tasks on
+//! a multi-thread runtime do, and there is no way around it: the data is inside the lock.
+
+use std::sync::Mutex as StdMutex;
+
+use anyhow::{Result, ensure};
+use timing::Timings;
+use tokio::{sync::Mutex, task::yield_now};
+
+const ROUNDS: usize = 9;
+const DEPOSITS: u32 = 20_000;
+/// `lock` of a std `Mutex` fails when a thread has panicked while it held the lock.
+const NO_PANIC: &str = "no clerk panics while holding the lock";
+
+pub async fn run(t: &mut Timings) -> Result<()> {
+    // The rounds alternate, so that what slows the machine down for a while slows all four. Nobody else wants the lock:
+    // this is what lock and release cost where no one has to wait.
+    for _ in 0..ROUNDS {
+        let made = [
+            t.rate("std", DEPOSITS, std_at_once()).await,
+            t.rate("tokio", DEPOSITS, tokio_at_once()).await,
+            t.rate("std, then a switch", DEPOSITS, std_and_switch())
+                .await,
+            t.rate("tokio, over a switch", DEPOSITS, tokio_over_switch())
+                .await,
+        ];
+        ensure!(made == [DEPOSITS; 4], "deposits were lost: {made:?}");
+    }
+    Ok(())
+}
+
+async fn std_at_once() -> u32 {
+    let account = StdMutex::new(0);
+    for _ in 0..DEPOSITS {
+        *account.lock().expect(NO_PANIC) += 1;
+    }
+    account.into_inner().expect(NO_PANIC)
+}
+
+async fn tokio_at_once() -> u32 {
+    let account = Mutex::new(0);
+    for _ in 0..DEPOSITS {
+        *account.lock().await += 1;
+    }
+    account.into_inner()
+}
+
+/// `yield_now` gives the thread away and is polled again: one switch.
+async fn std_and_switch() -> u32 {
+    let account = StdMutex::new(0);
+    for _ in 0..DEPOSITS {
+        *account.lock().expect(NO_PANIC) += 1;
+        yield_now().await;
+    }
+    account.into_inner().expect(NO_PANIC)
+}
+
+async fn tokio_over_switch() -> u32 {
+    let account = Mutex::new(0);
+    for _ in 0..DEPOSITS {
+        let mut balance = account.lock().await;
+        yield_now().await;
+        *balance += 1;
+    }
+    account.into_inner()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_deposit_of_every_round_is_made_and_each_is_timed() {
+        // `run` fails when a deposit is lost. Which is faster is the machine's affair.
+        let t = Timings::of(run).await;
+        for label in ["std", "tokio", "std, then a switch", "tokio, over a switch"] {
+            assert_eq!(t[label].runs.len(), ROUNDS, "{label}");
+            assert!(t[label].counts.iter().any(|count| count.what == "ns each"));
+        }
+    }
+}
