@@ -1,11 +1,9 @@
 //! Producers and consumers.
 
+mod bounded;
 mod broadcast;
 
 chapter::lessons![
-    on_loop broadcast,
-mod bounded;
-
-chapter::lessons![
     on_loop bounded,
+    on_loop broadcast,
 ];
