@@ -2,8 +2,10 @@
 
 mod bounded;
 mod broadcast;
+mod watch;
 
 chapter::lessons![
     on_loop bounded,
     on_loop broadcast,
+    on_loop watch,
 ];

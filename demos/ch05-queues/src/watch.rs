@@ -1,0 +1,183 @@
+//! # A watch: the last value, and no queue before it
+//!
+//! A depot counts 100 parcels, one every 0.2 ticks, and sends each new total to two screens. A `watch` holds one value:
+//! a new one replaces it, read or not, so the count is done after 20 ticks and waits for no screen. The quick screen
+//! needs 0.1 ticks to draw and shows all 100 totals. The slow one needs 4 ticks and shows 6: 1, 21, 41, 61, 81, 100. It
+//! leaves out what is out of date, and never the last. With no `.await` between the 100, both show the last only.
+//!
+//! asyncio: Condition, Event, Queue
+//!
+//! ```python
+//! async with changed:             # an asyncio.Condition beside the variable `total`
+//!     total += 1
+//!     changed.notify_all()        # the screens: await changed.wait(), then draw(total)
+//! ```
+//!
+//! Not the same: `notify_all` wakes the screens that wait at that moment. One that is drawing misses it, and waits for
+//! the next, so after the last parcel it shows an old total unless it compares what it has drawn before it waits. A
+//! `watch` numbers its values, and each receiver keeps the number it has seen: `changed` returns at once if there is
+//! a newer one. A Queue would keep all 100, and the slow screen would need 400 ticks to show them.
+
+use std::iter::{once, repeat_n};
+
+use anyhow::Result;
+use timing::{Timings, law::sum, tick, ticks};
+use tokio::{
+    join,
+    sync::watch::{self, Receiver, Sender},
+    time::{interval, sleep},
+};
+use tracing::{info, instrument};
+
+const PARCELS: u32 = 100;
+/// In ticks: between two parcels, and what a quick and a slow screen need to draw a total.
+const PAUSE: f64 = 0.2;
+const QUICK: f64 = 0.1;
+const SLOW: f64 = 4.0;
+/// When the screens are switched on: after the first parcel, and so that no drawing of the slow one ends at the moment
+/// in which a parcel is counted.
+const ON: f64 = 0.1;
+
+pub async fn run(t: &mut Timings) -> Result<()> {
+    let label = "one by one";
+    // The slow screen is done last, after 6 drawings.
+    let drawings = sum(once(ON).chain(repeat_n(SLOW, 6)));
+    let screens = t
+        .time(label, drawings, two_screens(counts_one_by_one, SLOW))
+        .await;
+    count(t, label, &screens);
+
+    let label = "all at once";
+    let screens = t
+        .time(label, sum([ON, SLOW]), two_screens(counts_at_once, SLOW))
+        .await;
+    count(t, label, &screens);
+    Ok(())
+}
+
+/// Returns the totals that the quick and the slow screen have shown.
+async fn two_screens(counts: impl AsyncFnOnce(Sender<u32>), slow: f64) -> [Vec<u32>; 2] {
+    // There is always a value, so a `watch` begins with one. The screens don't draw this 0: it counts as seen.
+    let (total, quick) = watch::channel(0);
+    let (_, quick, slow) = join!(
+        counts(total),
+        screen("quick", quick.clone(), QUICK),
+        screen("slow", quick, slow),
+    );
+    [quick, slow]
+}
+
+#[instrument(ret, skip(total))]
+async fn counts_one_by_one(total: Sender<u32>) {
+    let mut clock = interval(ticks(PAUSE));
+    clock.tick().await; // the first one comes at once
+    for parcel in 1..=PARCELS {
+        // Not async: it replaces the value and wakes who waits for a change. It gives back the value that was there.
+        total.send_replace(parcel);
+        clock.tick().await;
+    }
+}
+
+#[instrument(ret, skip(total))]
+async fn counts_at_once(total: Sender<u32>) {
+    for parcel in 1..=PARCELS {
+        // Without an `.await` no screen gets a turn between two of them.
+        total.send_replace(parcel);
+    }
+}
+
+#[instrument(ret, skip(total, draws))]
+async fn screen(name: &str, mut total: Receiver<u32>, draws: f64) -> Vec<u32> {
+    sleep(ticks(ON)).await;
+    let mut shown = Vec::new();
+    // `changed` is an `Err` when the sender is gone and the last value has been seen. So the last one isn't lost, even
+    // if it was sent while this screen was drawing.
+    while total.changed().await.is_ok() {
+        // A borrow locks the value, and a sender would block its thread until it ends. The total is copied out, so it
+        // ends with this line and not after the drawing. `and_update`: what came since `changed` counts as seen too.
+        let now = *total.borrow_and_update();
+        sleep(ticks(draws)).await;
+        shown.push(now);
+    }
+    info!("totals shown: {}", shown.len());
+    shown
+}
+
+fn count(t: &mut Timings, label: &str, [quick, slow]: &[Vec<u32>; 2]) {
+    let done = t[label].lane("counts").end;
+    t.count("count done at tick", done.div_duration_f64(tick()));
+    t.count("totals quick shows", quick.len());
+    let slow: Vec<String> = slow.iter().map(u32::to_string).collect();
+    t.count("which slow shows", slow.join(" "));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use timing::on_virtual_clock;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_reader_sees_few_values_and_always_the_last() {
+        let t = Timings::of(run).await;
+        let slow = &t["one by one"];
+        assert_eq!(*slow.count("which slow shows"), "1 21 41 61 81 100");
+        assert_eq!(slow.elapsed, ticks(24.1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_holds_up_neither_the_sender_nor_a_quick_reader() {
+        let t = Timings::of(run).await;
+        let quick = &t["one by one"];
+        assert_eq!(quick.lane("counts_one_by_one").end, ticks(20));
+        assert_eq!(*quick.count("totals quick shows"), 100);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sent_at_once_all_but_the_last_are_replaced() {
+        let t = Timings::of(run).await;
+        let at_once = &t["all at once"];
+        assert_eq!(*at_once.count("totals quick shows"), 1);
+        assert_eq!(*at_once.count("which slow shows"), "100");
+        assert_eq!(at_once.lane("counts_at_once").polls.len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_when_the_sender_is_gone_still_reads_the_last_value() {
+        let (total, receiver) = watch::channel(0);
+        counts_at_once(total).await;
+        let mut late = receiver.clone();
+        assert_eq!(*late.borrow_and_update(), 100);
+        assert!(late.changed().await.is_err(), "and nothing new will come");
+    }
+
+    #[test]
+    fn without_a_receiver_send_fails_and_changes_nothing_and_send_replace_does() {
+        let total = Sender::new(0);
+        assert!(total.send(1).is_err());
+        assert_eq!(*total.borrow(), 0);
+        assert_eq!(total.send_replace(2), 0);
+        assert_eq!(*total.borrow(), 2);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+        #[test]
+        fn whatever_a_drawing_takes_the_last_is_seen_and_the_sender_never_waits(
+            tenths in 1_u32..300,
+        ) {
+            on_virtual_clock(async {
+                let mut t = Timings::default();
+                let screens = two_screens(counts_one_by_one, f64::from(tenths) / 10.0);
+                let [quick, slow] = t.time("a case", None, screens).await;
+                prop_assert_eq!(t["a case"].lane("counts_one_by_one").end, ticks(20));
+                prop_assert!(quick.into_iter().eq(1..=PARCELS));
+                prop_assert_eq!(slow.last(), Some(&PARCELS));
+                prop_assert!(slow.is_sorted_by(|a, b| a < b));
+                // One drawing after the other until tick 20, and one more for the last.
+                prop_assert!(slow.len() <= 200 / tenths as usize + 2);
+                Ok(())
+            })?;
+        }
+    }
+}
