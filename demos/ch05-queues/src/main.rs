@@ -8,4 +8,8 @@ chapter::lessons![
     on_loop bounded,
     on_loop broadcast,
     on_loop watch,
+mod task_done;
+
+chapter::lessons![
+    on_loop task_done,
 ];
