@@ -1,13 +1,5 @@
 //! Producers and consumers.
 
-mod bounded;
-mod broadcast;
-mod watch;
-
-chapter::lessons![
-    on_loop bounded,
-    on_loop broadcast,
-    on_loop watch,
 mod task_done;
 
 chapter::lessons![
