@@ -1,7 +1,13 @@
 //! Producers and consumers.
 
+mod bounded;
+mod broadcast;
 mod task_done;
+mod watch;
 
 chapter::lessons![
+    on_loop bounded,
     on_loop task_done,
+    on_loop broadcast,
+    on_loop watch,
 ];
