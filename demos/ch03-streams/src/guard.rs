@@ -286,8 +286,6 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(512))]
         #[test]
         fn whenever_a_desk_is_cancelled_the_task_sends_each_loan_once(tenths in 0_u32..60) {
-            // On a thread without a recorder `tracing` may turn a span off, for the tests beside this one too.
-            let _recorded = Timings::default();
             // `closes_first`, since that may also be cancelled inside of `close`.
             let (day, tasks) = (f64::from(tenths) / 10.0, || Some(TaskTracker::new()));
             let desks = at_every_ending(closes_first, tasks, day);

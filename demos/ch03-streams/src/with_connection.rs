@@ -271,8 +271,6 @@ mod tests {
             ending in select(&Ending::ALL[..]),
             tenths in 0_u32..80,
         ) {
-            // On a thread without a recorder `tracing` may turn a span off, for the tests beside this one too.
-            let _recorded = Timings::default();
             let catalogue = Arc::<Catalogue>::default();
             on_virtual_clock(async {
                 let call = with_owner(&catalogue, move |at| at.look_up(ending).boxed());
