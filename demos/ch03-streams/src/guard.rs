@@ -19,10 +19,8 @@
 //! Not the same: `__aexit__` runs at every ending, may await, and is told the exception. `Drop` runs at every ending
 //! too, may not await, and isn't told anything. `close` is a method like any other: if it is forgotten, neither the
 //! compiler nor the runtime says so. It takes `self`, so using a ledger that is closed doesn't compile (E0382).
-//! Variables are dropped in reverse, as nested `async with` blocks exit; the fields of a struct are not.
 
 use std::{
-    cell::Cell,
     future::pending,
     sync::{
         Arc,
@@ -61,21 +59,6 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     let desks = at_every_ending(forgets_to_close, with_tasks, 5.0);
     let desks = t.time("Drop starts a task", sum([5, 1]), desks).await;
     count(t, &desks);
-
-    let gone = Cell::default();
-    t.time("two variables", exactly(0), async {
-        let _first = Guard("the first", &gone);
-        let _second = Guard("the second", &gone);
-    })
-    .await;
-    t.count("dropped first", gone.take());
-
-    // Of a struct, or of a tuple like this one.
-    t.time("two fields", exactly(0), async {
-        drop((Guard("the first", &gone), Guard("the second", &gone)));
-    })
-    .await;
-    t.count("dropped first", gone.take());
     Ok(())
 }
 
@@ -155,17 +138,6 @@ impl Drop for Ledger {
 async fn send(loan: u32, library: Arc<Library>) {
     sleep(ticks(1)).await;
     library.sent.fetch_add(1, Relaxed);
-}
-
-/// Leaves its name if it is the first to be dropped.
-struct Guard<'a>(&'static str, &'a Cell<&'static str>);
-
-impl Drop for Guard<'_> {
-    fn drop(&mut self) {
-        if self.1.get().is_empty() {
-            self.1.set(self.0);
-        }
-    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -273,13 +245,6 @@ mod tests {
     async fn a_task_started_by_drop_sends_what_is_left_after_every_ending() {
         let t = assert_ends("Drop starts a task", "forgets_to_close", [0, 0, 0, 0]).await;
         assert_eq!(t["Drop starts a task"].elapsed, ticks(6));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn variables_are_dropped_in_reverse_and_fields_as_declared() {
-        let t = Timings::of(run).await;
-        assert_eq!(*t["two variables"].count("dropped first"), "the second");
-        assert_eq!(*t["two fields"].count("dropped first"), "the first");
     }
 
     proptest! {

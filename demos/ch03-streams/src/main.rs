@@ -1,6 +1,7 @@
 //! Resources that clean up, and values that arrive one by one.
 
 mod comprehension;
+mod drop_order;
 mod generator;
 mod guard;
 mod item_timeout;
@@ -17,6 +18,7 @@ mod with_connection;
 
 chapter::lessons![
     on_loop guard,
+    on_loop drop_order,
     on_loop with_connection,
     on_loop timer,
     on_loop iterator,
