@@ -234,7 +234,7 @@ mod tests {
                     if put(belt, Parcel { number: 0, time, bursts }, (tracker.token(), ack)).await {
                         acks.push(handled);
                         *free = Instant::now().max(*free) + ticks(time);
-                        whole.push(!bursts && *free <= *gone);
+                        whole.push(!bursts && *free < *gone);
                         if bursts { *gone = (*free).min(*gone); }
                         ends.push((*free).min(*gone));
                     }
