@@ -4,6 +4,7 @@ mod bounded;
 mod broadcast;
 mod reserve;
 mod task_done;
+mod priority;
 mod watch;
 
 chapter::lessons![
@@ -12,4 +13,5 @@ chapter::lessons![
     on_loop task_done,
     on_loop broadcast,
     on_loop watch,
+    on_loop priority,
 ];
