@@ -2,15 +2,17 @@
 
 mod bounded;
 mod broadcast;
+mod pipeline;
+mod priority;
 mod reserve;
 mod task_done;
-mod priority;
 mod watch;
 
 chapter::lessons![
     on_loop bounded,
     on_loop reserve,
     on_loop task_done,
+    on_loop pipeline,
     on_loop broadcast,
     on_loop watch,
     on_loop priority,
