@@ -27,6 +27,7 @@ use timing::{
 };
 use tokio::sync::Semaphore;
 use tracing::instrument;
+use web::Server;
 
 use crate::options::Options;
 
@@ -34,8 +35,8 @@ const URLS: u32 = 50;
 const PER_HOST: u32 = 10;
 
 pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
-    let server = options.stand_in()?;
-    let url = &server.slow_page();
+    let server = Server::stand_in(options.server.as_ref())?;
+    let url = &server.slow_page(1);
 
     let client = &Capped::new(server.client()?, URLS);
     let pages = try_join_all((1..=URLS).map(|page| fetch(page, client, url)));

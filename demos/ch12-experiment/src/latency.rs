@@ -29,6 +29,7 @@ use futures_util::future::try_join_all;
 use reqwest::Client;
 use timing::{Timings, law::none, report::Variant};
 use tracing::instrument;
+use web::Server;
 
 use crate::options::Options;
 
@@ -36,8 +37,8 @@ use crate::options::Options;
 const REQUESTS: u32 = 2_000;
 
 pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
-    let server = options.server(t).await?;
-    let url = &server.fast_page();
+    let server = Server::choose(options.server.as_ref(), t).await?;
+    let url = &server.url("/get");
     let client = &server.client()?;
     for clients in [1, 10, 100, 500] {
         let label = format!("{clients} at once");

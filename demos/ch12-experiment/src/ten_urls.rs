@@ -30,13 +30,14 @@ use timing::{
     law::{max, sum, waves},
 };
 use tracing::{info, instrument};
+use web::Server;
 
 use crate::options::Options;
 
 pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     let (urls, limit) = (options.urls, options.limit);
-    let server = options.server(t).await?;
-    let url = &server.slow_page();
+    let server = Server::choose(options.server.as_ref(), t).await?;
+    let url = &server.slow_page(1);
 
     // One client for everything. It keeps its connections open, and a later request uses them again.
     let client = &server.client()?;

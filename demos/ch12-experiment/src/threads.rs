@@ -27,12 +27,13 @@ use timing::{Timings, law::max};
 use tokio::runtime::Builder;
 use tracing::instrument;
 use ureq::Agent;
+use web::Server;
 
 use crate::options::Options;
 
 pub fn run(t: &mut Timings, options: &Options) -> Result<()> {
-    let server = options.stand_in()?;
-    let url = &server.slow_page();
+    let server = Server::stand_in(options.server.as_ref())?;
+    let url = &server.slow_page(1);
     // Made beforehand, as the other client is: a measurement holds no more than threads and requests.
     let agent = &Agent::config_builder().proxy(None).build().new_agent();
     for urls in [10, 50] {

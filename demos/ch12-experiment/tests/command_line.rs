@@ -39,7 +39,7 @@ fn what_is_typed_wrong_is_named_with_the_way_out_and_exits_2() {
         (
             &["--server", "https://httpbin.org"],
             "without TLS",
-            "--server http://",
+            "cargo run -p ch12-experiment --features tls",
         ),
     ] {
         let output = run(arguments);
