@@ -2,6 +2,7 @@
 
 mod bounded;
 mod broadcast;
+mod end_of_queue;
 mod pipeline;
 mod priority;
 mod reserve;
@@ -11,6 +12,7 @@ mod watch;
 chapter::lessons![
     on_loop bounded,
     on_loop reserve,
+    on_loop end_of_queue,
     on_loop task_done,
     on_loop pipeline,
     on_loop broadcast,
