@@ -5,6 +5,7 @@ mod broadcast;
 mod end_of_queue;
 mod pipeline;
 mod priority;
+mod request_reply;
 mod reserve;
 mod task_done;
 mod watch;
@@ -17,5 +18,6 @@ chapter::lessons![
     on_loop pipeline,
     on_loop broadcast,
     on_loop watch,
+    on_loop request_reply,
     on_loop priority,
 ];
