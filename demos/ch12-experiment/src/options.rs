@@ -1,7 +1,5 @@
 //! The chapter's own flags.
 
-use std::ops::RangeInclusive;
-
 use reqwest::Url;
 
 /// What the reader may change about the experiment.
@@ -36,7 +34,7 @@ impl Default for Options {
 }
 
 fn urls(text: &str) -> Result<u32, String> {
-    number(
+    chapter::number(
         text,
         1..=10_000,
         "the experiment fetches 1 to 10000 URLs\nfor instance: --urls 10",
@@ -44,7 +42,7 @@ fn urls(text: &str) -> Result<u32, String> {
 }
 
 fn limit(text: &str) -> Result<u32, String> {
-    number(
+    chapter::number(
         text,
         1..=10_000,
         "at least one request is in flight, at most 10000\nfor instance: --limit 5",
@@ -52,16 +50,11 @@ fn limit(text: &str) -> Result<u32, String> {
 }
 
 fn tasks(text: &str) -> Result<u32, String> {
-    number(
+    chapter::number(
         text,
         10..=10_000_000,
         "scale goes up to 10 to 10000000 tasks\nfor instance: --tasks 1000000",
     )
-}
-
-fn number(text: &str, range: RangeInclusive<u32>, rule: &str) -> Result<u32, String> {
-    let number = text.parse().ok().filter(|number| range.contains(number));
-    number.ok_or_else(|| rule.to_owned())
 }
 
 #[cfg(test)]
