@@ -15,7 +15,7 @@ use hyper::{
 };
 use tokio::time::{Instant, sleep_until};
 
-use crate::{routes::Refusal, stats::InFlight};
+use crate::{raw::Raw, routes::Refusal, stats::InFlight};
 
 /// The largest request body that is kept, in bytes.
 const LIMIT: usize = 16 << 20;
@@ -35,6 +35,8 @@ enum Content {
         /// chunked.
         left: Option<u64>,
     },
+    /// Never seen by hyper.
+    Raw(Box<Raw>),
 }
 
 impl Body {
@@ -48,29 +50,54 @@ impl Body {
 
     /// `length` bytes in pieces, the first after `first`, each further one `pause` after the one before.
     pub(crate) fn paced(
-        length: usize,
+        length: u64,
         first: Duration,
         pause: Duration,
         pieces: impl Iterator<Item = Bytes> + Send + 'static,
     ) -> Self {
-        let due = Instant::now() + first;
-        let pieces = stream::unfold((pieces, due), move |(mut pieces, due)| async move {
-            let piece = pieces.next()?;
-            // Moments, not spans: what one piece is late by is not added to the next.
-            sleep_until(due).await;
-            Some((piece, (pieces, due + pause)))
-        });
         Content::Pieces {
-            pieces: Box::pin(pieces),
-            left: Some(length as u64),
+            pieces: Box::pin(paced(first, pause, pieces)),
+            left: Some(length),
         }
         .into()
+    }
+
+    pub(crate) fn raw(raw: Raw) -> Self {
+        Content::Raw(Box::new(raw)).into()
+    }
+
+    pub(crate) fn is_raw(&self) -> bool {
+        matches!(self.content, Content::Raw(_))
+    }
+
+    /// The script for the bare socket, if that is what this body is, and the request's place among those in flight.
+    pub(crate) fn into_raw(self) -> (Option<Raw>, Option<InFlight>) {
+        let raw = match self.content {
+            Content::Raw(raw) => Some(*raw),
+            Content::Whole(_) | Content::Pieces { .. } => None,
+        };
+        (raw, self.in_flight)
     }
 
     /// Keeps the request in flight for as long as this body lasts.
     pub(crate) fn hold(&mut self, in_flight: Option<InFlight>) {
         self.in_flight = in_flight;
     }
+}
+
+/// The first piece after `first`, each further one `pause` after the one before.
+pub(crate) fn paced(
+    first: Duration,
+    pause: Duration,
+    pieces: impl Iterator<Item = Bytes> + Send + 'static,
+) -> impl Stream<Item = Bytes> + Send + 'static {
+    let due = Instant::now() + first;
+    stream::unfold((pieces, due), move |(mut pieces, due)| async move {
+        let piece = pieces.next()?;
+        // Moments, not spans: what one piece is late by is not added to the next.
+        sleep_until(due).await;
+        Some((piece, (pieces, due + pause)))
+    })
 }
 
 impl From<Content> for Body {
@@ -106,6 +133,7 @@ impl hyper::body::Body for Body {
                 }
                 piece
             }
+            Content::Raw(_) => None,
         };
         Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
     }
@@ -114,6 +142,7 @@ impl hyper::body::Body for Body {
         match &self.content {
             Content::Whole(bytes) => bytes.is_empty(),
             Content::Pieces { left, .. } => *left == Some(0),
+            Content::Raw(_) => true,
         }
     }
 
@@ -121,6 +150,7 @@ impl hyper::body::Body for Body {
         match &self.content {
             Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Pieces { left, .. } => left.map_or_else(SizeHint::new, SizeHint::with_exact),
+            Content::Raw(_) => SizeHint::new(),
         }
     }
 }

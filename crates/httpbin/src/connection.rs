@@ -1,19 +1,16 @@
 //! The accept loop, and what one connection does from its first byte to its last.
 
 use std::{
-    collections::HashMap,
-    convert::Infallible,
     io,
     net::SocketAddr,
-    pin::pin,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -23,8 +20,11 @@ use tokio::{
 };
 
 use crate::{
+    body::Body,
+    raw::{self, TakenOver},
     routes,
-    stats::{Counters, InFlight},
+    shared::Shared,
+    stats::InFlight,
 };
 
 /// How long a graceful shutdown waits for requests in flight.
@@ -38,35 +38,23 @@ pub(crate) enum Stop {
     AtOnce,
 }
 
-/// What all connections of a server have in common.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) addr: SocketAddr,
-    pub(crate) counters: Arc<Counters>,
-    /// How often each key of `/stand-in/flaky` was asked for.
-    pub(crate) attempts: Mutex<HashMap<String, u64>>,
-}
-
-impl Shared {
-    pub(crate) fn new(addr: SocketAddr) -> Self {
-        Self {
-            addr,
-            counters: Arc::default(),
-            attempts: Mutex::default(),
-        }
-    }
-}
-
 /// What the routes know of the connection a request came by.
-#[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) shared: Arc<Shared>,
     /// The client's address as text, made once for all its requests.
     pub(crate) origin: String,
     counted: AtomicBool,
+    /// The answer that hyper doesn't send: the connection's last.
+    raw: Mutex<Option<Response<Body>>>,
 }
 
 impl Connection {
+    /// Takes an answer for the bare socket.
+    pub(crate) fn take_over(&self, response: Response<Body>) -> TakenOver {
+        *self.raw.lock().unwrap_or_else(PoisonError::into_inner) = Some(response);
+        TakenOver
+    }
+
     /// Counts a request, and with the first of them the connection.
     pub(crate) fn begin_request(&self) -> InFlight {
         let first = !self.counted.swap(true, Ordering::Relaxed);
@@ -137,9 +125,14 @@ async fn converse(
         shared,
         origin: peer.ip().to_string(),
         counted: AtomicBool::new(false),
+        raw: Mutex::default(),
     };
     let service = service_fn(async |request: Request<Incoming>| {
-        Ok::<_, Infallible>(routes::answer(&connection, request).await)
+        let response = routes::answer(&connection, request).await;
+        if response.body().is_raw() {
+            return Err(connection.take_over(response));
+        }
+        Ok(response)
     });
     // hyper gets no timer, so it sets no timeout for a slow head: on a paused clock that timeout would be the next
     // thing to happen, and an idle client would find its connection closed.
@@ -147,14 +140,26 @@ async fn converse(
     // Answers are small: copied behind its head into one buffer each costs a plain write, which the kernel does
     // faster than a vectored one.
     http.writev(false);
-    let mut served = pin!(http.serve_connection(TokioIo::new(stream), service));
+    let mut served = http.serve_connection(TokioIo::new(stream), service);
     // How a connection ended is the client's to know: it sees the same reset or broken request from its own side.
     tokio::select! {
         biased;
-        _ = served.as_mut() => {}
+        _ = &mut served => {}
         () = told(&mut stop, Stop::Gracefully) => {
-            served.as_mut().graceful_shutdown();
-            let _ = served.await;
+            Pin::new(&mut served).graceful_shutdown();
+            let _ = (&mut served).await;
+        }
+    }
+    let stream = served.into_parts().io.into_inner();
+    let raw = connection
+        .raw
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    if let Some(response) = raw {
+        // Nothing in such an answer is worth waiting for at a shutdown, and some of them never end.
+        tokio::select! {
+            () = raw::play(stream, response) => {}
+            () = told(&mut stop, Stop::Gracefully) => {}
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! It answers with httpbin's own paths, status codes and JSON shapes, so a client written for httpbin.org works
 //! unchanged against [`Server::url`]. What httpbin has no path for stands under `/stand-in/`: users to fetch, a path
-//! that fails the first times it is asked, and the server's own count of connections and requests ([`Stats`]).
+//! that fails the first times it is asked, a download to cut and resume, answers that break HTTP's rules, and the
+//! server's own count of connections and requests ([`Stats`]).
 //!
 //! ```
 //! # async fn get(url: &str) -> std::io::Result<String> {
@@ -40,6 +41,8 @@
 //! * Text outside ASCII stands in the JSON as itself, not as `\u` escapes.
 //! * `multipart/form-data` is read as far as HTTP clients write it: quoted names without semicolons, no nested parts.
 //! * A request body may have 16 MiB; a larger one is answered 413.
+//! * The answers of `/stand-in/broken`, and a download that is cut, don't come from hyper: they have no Date header and
+//!   end their connection. A shutdown doesn't wait for them.
 //! * Only the paths named on the start page (`/`) exist. HTTP/1 only, no TLS, no compression.
 
 mod body;
@@ -47,8 +50,10 @@ mod connection;
 mod json;
 mod pairs;
 mod random;
+mod raw;
 mod routes;
 mod server;
+mod shared;
 mod stats;
 
 pub use server::Server;

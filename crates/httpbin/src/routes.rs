@@ -1,7 +1,9 @@
 //! From a request to its answer.
 
+mod broken;
 mod call;
 mod data;
+mod download;
 mod echo;
 mod multipart;
 mod redirects;
@@ -81,6 +83,8 @@ async fn route(connection: &Connection, head: &Parts, body: Incoming) -> Answer 
         (_, ["links", n]) => Ok(redirects::first_links(int(n)?)),
         (_, ["links", n, offset]) => Ok(redirects::links(int(n)?, int(offset)?)),
         (_, ["stand-in", "users", id]) => Ok(stand_in::user(id)),
+        (_, ["stand-in", "download", n]) => download::download(&call, int(n)?).await,
+        (_, ["stand-in", "broken", kind]) => broken::broken(&call, kind),
         (_, ["stand-in", "flaky", key]) => stand_in::flaky(&call, key),
         (&Method::DELETE, ["stand-in", "stats"]) => Ok(stand_in::reset_stats(&call)),
         (_, ["stand-in", "stats"]) => Ok(stand_in::stats(&call)),
@@ -109,7 +113,9 @@ fn methods(parts: &[&str]) -> Option<&'static [Method]> {
         ["patch"] => Some(&[Method::PATCH]),
         ["delete"] => Some(&[Method::DELETE]),
         ["delay" | "status", _] | ["stand-in", "flaky", _] => Some(ANY),
-        ["stand-in", "users", _] => Some(READ),
+        ["stand-in", "users" | "download", _] => Some(READ),
+        // No HEAD: it is their bodies that are broken.
+        ["stand-in", "broken", kind] if broken::KINDS.contains(kind) => Some(&[Method::GET]),
         ["stand-in", "stats"] => Some(&[Method::DELETE, Method::GET, Method::HEAD]),
         _ => None,
     }
@@ -144,24 +150,4 @@ fn share_with_any_origin(head: &Parts, headers: &mut HeaderMap) {
     }
 }
 
-const START_PAGE: &str = "\
-A local stand-in for httpbin.org
-
-/get                       the request: args, headers, origin, url
-/post /put /patch /delete  the same with what was sent: data, files, form, json
-/headers /user-agent /ip   parts of it
-/delay/SECONDS             the same after a while, 10 s at most, fractions allowed
-/drip                      bytes over time: ?numbytes=10&duration=2&delay=0&code=200
-/status/CODE               that status; of several (200:0.9,500:0.1) one by weight
-/bytes/N                   N random bytes, 102400 at most: ?seed=1
-/range/N                   the alphabet over and over, by ranges: ?chunk_size=10240&duration=0
-/stream/N                  N lines of JSON, 100 at most
-/json                      a document
-/redirect/N                N redirects, then /get: ?absolute=true
-/relative-redirect/N /absolute-redirect/N
-/links/N /links/N/OFFSET   a page with N links, 200 at most
-
-/stand-in/users/ID         a user, 1 to 100
-/stand-in/flaky/KEY        503 the first times this key is asked for, then 200: ?fail=1
-/stand-in/stats            connections and requests so far; DELETE sets them back
-";
+const START_PAGE: &str = include_str!("routes/start_page.txt");

@@ -13,7 +13,8 @@ use tokio::{
 
 use crate::{
     Stats,
-    connection::{Shared, Stop, serve},
+    connection::{Stop, serve},
+    shared::Shared,
 };
 
 /// Lessons open hundreds of connections in one instant, before the loop comes round to accept the first. The kernel

@@ -1,6 +1,6 @@
 //! A request as the routes see it, and the forms in which they tell it back.
 
-use std::{borrow::Cow, str::FromStr};
+use std::{borrow::Cow, fmt::Display, ops::RangeInclusive, str::FromStr, time::Duration};
 
 use hyper::{
     HeaderMap,
@@ -61,6 +61,34 @@ impl<'a> Call<'a> {
         };
         let malformed = |_| Refusal::bad(format!("`{name}` is `{value}`, which is no number here"));
         value.parse().map_err(malformed)
+    }
+
+    /// A number from the query that has its limits.
+    pub(super) fn within<T>(
+        &self,
+        name: &str,
+        default: T,
+        limits: RangeInclusive<T>,
+    ) -> Result<T, Refusal>
+    where
+        T: FromStr + PartialOrd + Display,
+    {
+        let Some(value) = self.query.get(name) else {
+            return Ok(default);
+        };
+        let number = value.parse().ok().filter(|number| limits.contains(number));
+        number.ok_or_else(|| {
+            let (least, most) = limits.into_inner();
+            Refusal::bad(format!(
+                "`{name}` is `{value}`, which is no number from {least} to {most}"
+            ))
+        })
+    }
+
+    /// Seconds from the query, fractions allowed, up to a minute.
+    pub(super) fn seconds(&self, name: &str, default: f64) -> Result<Duration, Refusal> {
+        let seconds = self.within(name, default, 0.0..=60.0)?;
+        Ok(Duration::from_secs_f64(seconds))
     }
 }
 

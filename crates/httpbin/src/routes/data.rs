@@ -54,7 +54,7 @@ pub(super) fn range(call: &Call<'_>, n: u64) -> Answer {
         let pause = over.mul_f64(piece.min(length) as f64 / n as f64);
         let pieces = (0..length).step_by(piece);
         let pieces = pieces.map(move |i| content.slice(i..length.min(i.saturating_add(piece))));
-        Body::paced(length, pause, pause, pieces)
+        Body::paced(length as u64, pause, pause, pieces)
     };
     let mut response = octets(body);
     if length as u64 != n {

@@ -1,7 +1,5 @@
 //! Routes httpbin doesn't have.
 
-use std::sync::PoisonError;
-
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
@@ -56,14 +54,7 @@ pub(super) fn flaky(call: &Call<'_>, key: &str) -> Answer {
         key: &'a str,
     }
     let fail = call.number("fail", 1)?;
-    let attempt = {
-        let attempts = &call.connection.shared.attempts;
-        // A count is whole before and after it is raised, so a poisoned lock guards sound ones.
-        let mut attempts = attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        let attempt = attempts.entry(key.to_owned()).or_default();
-        *attempt += 1;
-        *attempt
-    };
+    let attempt = call.connection.shared.attempt(key.to_owned());
     let status = if attempt <= fail {
         StatusCode::SERVICE_UNAVAILABLE
     } else {

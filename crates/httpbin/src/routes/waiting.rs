@@ -45,7 +45,7 @@ pub(super) async fn drip(call: &Call<'_>) -> Answer {
     let pause = over.mul_f64(at_once as f64 / bytes as f64);
     let drops = (0..bytes).step_by(at_once);
     let drops = drops.map(move |sent| Bytes::from(vec![b'*'; at_once.min(bytes - sent)]));
-    let body = Body::paced(bytes, Duration::ZERO, pause, drops);
+    let body = Body::paced(bytes as u64, Duration::ZERO, pause, drops);
     let mut response: Response<Body> = octets(body);
     *response.status_mut() = code;
     Ok(response)

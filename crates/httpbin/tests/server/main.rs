@@ -3,9 +3,13 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod broken;
+#[cfg(test)]
 mod client;
 #[cfg(test)]
 mod data;
+#[cfg(test)]
+mod download;
 #[cfg(test)]
 mod echo;
 #[cfg(test)]

@@ -32,6 +32,7 @@ const PATHS: &[(&str, &str)] = &[
         "/stand-in/flaky/a?fail=0",
         "DELETE, GET, HEAD, PATCH, POST, PUT, TRACE",
     ),
+    ("/stand-in/download/1", "GET, HEAD"),
     ("/stand-in/stats", "DELETE, GET, HEAD"),
 ];
 
@@ -62,7 +63,13 @@ async fn head_is_get_without_its_body() {
         let get = get(server.addr(), path).await;
         let head = ask(server.addr(), "HEAD", path, "").await;
         assert_eq!(head.body, b"", "{path}");
-        for name in ["content-type", "content-length", "etag", "location"] {
+        for name in [
+            "content-type",
+            "content-length",
+            "etag",
+            "location",
+            "repr-digest",
+        ] {
             // That nothing has a length of nothing need not be said.
             if get.header(name) != "0" {
                 assert_eq!(get.header(name), head.header(name), "{path} {name}");
