@@ -8,6 +8,10 @@ mod priority;
 mod request_reply;
 mod reserve;
 mod task_done;
+mod priority;
+mod reserve;
+mod task_done;
+mod throughput;
 mod watch;
 
 chapter::lessons![
@@ -20,4 +24,5 @@ chapter::lessons![
     on_loop watch,
     on_loop request_reply,
     on_loop priority,
+    on_loop throughput,
 ];
