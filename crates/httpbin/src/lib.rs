@@ -2,8 +2,8 @@
 //!
 //! It answers with httpbin's own paths, status codes and JSON shapes, so a client written for httpbin.org works
 //! unchanged against [`Server::url`]. What httpbin has no path for stands under `/stand-in/`: users to fetch, a path
-//! that fails the first times it is asked, a download to cut and resume, answers that break HTTP's rules, and the
-//! server's own count of connections and requests ([`Stats`]).
+//! that fails the first times it is asked, a download to cut and resume, answers that break HTTP's rules or hold the wrong
+//! thing, and the server's own count of connections and requests ([`Stats`]).
 //!
 //! ```
 //! # async fn get(url: &str) -> std::io::Result<String> {

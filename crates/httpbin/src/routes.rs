@@ -11,6 +11,7 @@ mod refusal;
 mod stand_in;
 mod status;
 mod waiting;
+mod wrong;
 
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
@@ -86,6 +87,7 @@ async fn route(connection: &Connection, head: &Parts, body: Incoming) -> Answer 
         (_, ["stand-in", "download", n]) => download::download(&call, int(n)?).await,
         (_, ["stand-in", "broken", kind]) => broken::broken(&call, kind),
         (_, ["stand-in", "flaky", key]) => stand_in::flaky(&call, key),
+        (_, ["stand-in", "wrong", kind]) => wrong::wrong(kind),
         (&Method::DELETE, ["stand-in", "stats"]) => Ok(stand_in::reset_stats(&call)),
         (_, ["stand-in", "stats"]) => Ok(stand_in::stats(&call)),
         _ => Err(Refusal::not_found()),
@@ -114,6 +116,7 @@ fn methods(parts: &[&str]) -> Option<&'static [Method]> {
         ["delete"] => Some(&[Method::DELETE]),
         ["delay" | "status", _] | ["stand-in", "flaky", _] => Some(ANY),
         ["stand-in", "users" | "download", _] => Some(READ),
+        ["stand-in", "wrong", kind] if wrong::KINDS.contains(kind) => Some(READ),
         // No HEAD: it is their bodies that are broken.
         ["stand-in", "broken", kind] if broken::KINDS.contains(kind) => Some(&[Method::GET]),
         ["stand-in", "stats"] => Some(&[Method::DELETE, Method::GET, Method::HEAD]),

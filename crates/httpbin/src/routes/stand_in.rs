@@ -1,9 +1,9 @@
 //! Routes httpbin doesn't have.
 
-use hyper::{Response, StatusCode};
+use hyper::{Response, StatusCode, header::RETRY_AFTER};
 use serde::Serialize;
 
-use super::{Answer, call::Call};
+use super::{Answer, Refusal, call::Call};
 use crate::{body::Body, json};
 
 const GIVEN: [&str; 10] = [
@@ -54,13 +54,30 @@ pub(super) fn flaky(call: &Call<'_>, key: &str) -> Answer {
         key: &'a str,
     }
     let fail = call.number("fail", 1)?;
-    let attempt = call.connection.shared.attempt(key.to_owned());
-    let status = if attempt <= fail {
-        StatusCode::SERVICE_UNAVAILABLE
-    } else {
-        StatusCode::OK
+    let failed = match call.query.get("status").unwrap_or("503") {
+        "503" => StatusCode::SERVICE_UNAVAILABLE,
+        "429" => StatusCode::TOO_MANY_REQUESTS,
+        other => {
+            let text =
+                format!("`status` is `{other}`; a client that is to come later gets 429 or 503");
+            return Err(Refusal::bad(text));
+        }
     };
-    Ok(json::answer(status, &Told { attempt, fail, key }))
+    // None where it isn't asked for, since a client treats an answer without the header in another way.
+    let retry_after = match call.query.get("retry_after") {
+        Some(_) => Some(call.within("retry_after", 0_u64, 0..=86_400)?),
+        None => None,
+    };
+    let attempt = call.connection.shared.attempt(key.to_owned());
+    let told = Told { attempt, fail, key };
+    if attempt > fail {
+        return Ok(json::answer(StatusCode::OK, &told));
+    }
+    let mut response = json::answer(failed, &told);
+    if let Some(seconds) = retry_after {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    Ok(response)
 }
 
 pub(super) fn stats(call: &Call<'_>) -> Response<Body> {

@@ -104,3 +104,56 @@ async fn flaky_fails_as_often_as_it_is_told_to_for_each_key() {
         }
     }
 }
+
+#[tokio::test]
+async fn flaky_says_when_to_come_again_if_it_is_told_to() {
+    let server = Server::start().await.unwrap();
+    for (key, query, status, retry_after) in [
+        ("a", "", 503, ""),
+        ("b", "?retry_after=2", 503, "2"),
+        ("c", "?status=429&retry_after=0", 429, "0"),
+        ("d", "?status=429", 429, ""),
+    ] {
+        let path = format!("/stand-in/flaky/{key}{query}");
+        let failed = get(server.addr(), &path).await;
+        assert_eq!(failed.status, status, "{path}");
+        assert_eq!(failed.header("retry-after"), retry_after, "{path}");
+        let answered = get(server.addr(), &path).await;
+        assert_eq!((answered.status, answered.header("retry-after")), (200, ""));
+    }
+}
+
+#[tokio::test]
+async fn a_refused_request_is_no_attempt() {
+    let server = Server::start().await.unwrap();
+    get(server.addr(), "/stand-in/flaky/tea?status=500").await;
+    let told = get(server.addr(), "/stand-in/flaky/tea").await.json();
+    assert_eq!(told["attempt"], 1);
+}
+
+#[tokio::test]
+async fn what_is_wrong_inside_is_sound_outside() {
+    let server = Server::start().await.unwrap();
+    let user = get(server.addr(), "/stand-in/users/1").await.json();
+    let text = "text/plain; charset=utf-8";
+    for (kind, content_type, is_json, is_utf8) in [
+        ("malformed-json", "application/json", false, true),
+        ("other-json", "application/json", true, true),
+        ("json-as-text", text, true, true),
+        ("not-utf8", text, false, false),
+    ] {
+        let answer = get(server.addr(), &format!("/stand-in/wrong/{kind}")).await;
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (200, content_type)
+        );
+        let read = serde_json::from_slice::<serde_json::Value>(&answer.body);
+        assert_eq!(read.is_ok(), is_json, "{kind}");
+        assert_eq!(std::str::from_utf8(&answer.body).is_ok(), is_utf8, "{kind}");
+        if kind == "json-as-text" {
+            assert_eq!(read.unwrap(), user);
+        } else if is_json {
+            assert!(read.unwrap()["id"].is_string());
+        }
+    }
+}

@@ -33,6 +33,10 @@ const PATHS: &[(&str, &str)] = &[
         "DELETE, GET, HEAD, PATCH, POST, PUT, TRACE",
     ),
     ("/stand-in/download/1", "GET, HEAD"),
+    ("/stand-in/wrong/malformed-json", "GET, HEAD"),
+    ("/stand-in/wrong/other-json", "GET, HEAD"),
+    ("/stand-in/wrong/json-as-text", "GET, HEAD"),
+    ("/stand-in/wrong/not-utf8", "GET, HEAD"),
     ("/stand-in/stats", "DELETE, GET, HEAD"),
 ];
 
