@@ -3,8 +3,8 @@
 //!
 //! `cargo bench -p ch05-queues --bench throughput`
 //!
-//! The two sides take turns, since a machine's speed drifts, and each turn is compared with the one beside it. A ratio
-//! of 1 says that the lesson adds nothing to what it measures.
+//! The two sides take turns, since a machine's speed drifts, and each turn is compared with the one beside it. A
+//! ratio of 1 says that the lesson adds nothing to what it measures.
 
 use std::{
     io::{self, Write},

@@ -1,9 +1,9 @@
 //! # A broadcast: what a reader loses that is slow or late
 //!
-//! A belt announces 10 parcels to two clerks, one every 0.3 ticks, and is done after 3 ticks however slow a clerk is.
-//! The channel has room for 4 messages and drops the oldest when it is full. A clerk who needs 0.1 ticks for a message
-//! hears of all 10. One who needs 1 tick hears of 7 and is told that 3 are lost: `Lagged(1)`, then `Lagged(2)`. One who
-//! comes after 1 tick hears of 7 too, and isn't told that there were 3 before.
+//! A belt announces 10 parcels to two clerks, one every 0.3 ticks, and is done after 3 ticks however slow a clerk
+//! is. The channel has room for 4 messages and drops the oldest when it is full. A clerk who needs 0.1 ticks for a
+//! message hears of all 10. One who needs 1 tick hears of 7 and is told that 3 are lost: `Lagged(1)`, then
+//! `Lagged(2)`. One who comes after 1 tick hears of 7 too, and isn't told that there were 3 before.
 //!
 //! asyncio: Queue, publish, subscribe
 //!
@@ -14,10 +14,10 @@
 //!         await desk.put(parcel)
 //! ```
 //!
-//! Not the same: asyncio has no such channel. An item of a Queue goes to one reader, so each reader needs a Queue, and
-//! a `put` into a full one waits: the slowest reader slows down all. A message of a `broadcast` goes to all readers.
-//! They share one store of messages, and each has a place of its own in it; `send` isn't async and never waits. The
-//! room is rounded up to a power of two: 3 becomes 4.
+//! Not the same: asyncio has no such channel. An item of a Queue goes to one reader, so each reader needs a Queue,
+//! and a `put` into a full one waits: the slowest reader slows down all. A message of a `broadcast` goes to all
+//! readers. They share one store of messages, and each has a place of its own in it; `send` isn't async and never
+//! waits. The room is rounded up to a power of two: 3 becomes 4.
 
 use std::iter::{once, repeat_n};
 
@@ -95,8 +95,8 @@ async fn clerk(place: &str, mut belt: Receiver<u32>, work: f64) -> Log {
                 log.heard.push(parcel);
                 sleep(ticks(work)).await;
             }
-            // Not the end: the receiver stands at the oldest message that is left, and goes on from there. A loop with
-            // `while let Ok(…)` would stop here and miss the rest.
+            // Not the end: the receiver stands at the oldest message that is left, and goes on from there. A loop
+            // with `while let Ok(…)` would stop here and miss the rest.
             Err(RecvError::Lagged(lost)) => {
                 info!("Lagged({lost})");
                 log.told_lost += lost;

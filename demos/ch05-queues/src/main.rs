@@ -8,9 +8,6 @@ mod priority;
 mod request_reply;
 mod reserve;
 mod task_done;
-mod priority;
-mod reserve;
-mod task_done;
 mod throughput;
 mod watch;
 

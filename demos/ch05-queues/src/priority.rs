@@ -1,7 +1,7 @@
 //! # Priority, and last in first out: a queue in the order of a key
 //!
-//! Five parcels, A to E, wait for a sorter, which needs 1 tick for each. After 1.5 ticks comes F. The figure behind a
-//! letter is how urgent the parcel is. First in, first out gives `A1 B3 C2 D3 E1 F3`. The most urgent first gives
+//! Five parcels, A to E, wait for a sorter, which needs 1 tick for each. After 1.5 ticks comes F. The figure behind
+//! a letter is how urgent the parcel is. First in, first out gives `A1 B3 C2 D3 E1 F3`. The most urgent first gives
 //! `B3 D3 F3 C2 A1 E1`: those equally urgent keep the order in which they came, because they are numbered. Without
 //! the numbers a heap gives `D3 B3 F3 C2 E1 A1`. Last in, first out gives `E1 D3 F3 C2 B3 A1`.
 //!
@@ -13,10 +13,10 @@
 //! _, _, parcel = await queue.get()
 //! ```
 //!
-//! Not the same: tokio has neither, but a queue needs little. A heap holds the parcels, each behind a key that decides
-//! the order. A semaphore has a permit for each parcel in the heap, so a `get` waits while there is none. Python's heap
-//! hands out the lowest key first, a `BinaryHeap` the highest. If two keys are equal, both compare the parcels: Python
-//! raises a TypeError if they have no order; in Rust that doesn't compile.
+//! Not the same: tokio has neither, but a queue needs little. A heap holds the parcels, each behind a key that
+//! decides the order. A semaphore has a permit for each parcel in the heap, so a `get` waits while there is none.
+//! Python's heap hands out the lowest key first, a `BinaryHeap` the highest. If two keys are equal, both compare the
+//! parcels: Python raises a TypeError if they have no order; in Rust that doesn't compile.
 
 use std::{cmp::Reverse, collections::BinaryHeap, sync::Mutex};
 
@@ -94,8 +94,8 @@ impl<K: Ord> Queue<K> {
 
     async fn get(&self) -> Parcel {
         let permit = self.waiting.acquire().await;
-        // Nothing is awaited from here on, so a `get` that is cancelled has taken no parcel. Dropping the permit would
-        // give it back, but its parcel is about to leave.
+        // Nothing is awaited from here on, so a `get` that is cancelled has taken no parcel. Dropping the permit
+        // would give it back, but its parcel is about to leave.
         permit.expect("it is never closed").forget();
         let (heap, _) = &mut *self.store.lock().expect("no panic under the lock");
         heap.pop().expect("a parcel for each permit").1

@@ -1,9 +1,10 @@
 //! # A watch: the last value, and no queue before it
 //!
-//! A depot counts 100 parcels, one every 0.2 ticks, and sends each new total to two screens. A `watch` holds one value:
-//! a new one replaces it, read or not, so the count is done after 20 ticks and waits for no screen. The quick screen
-//! needs 0.1 ticks to draw and shows all 100 totals. The slow one needs 4 ticks and shows 6: 1, 21, 41, 61, 81, 100. It
-//! leaves out what is out of date, and never the last. With no `.await` between the 100, both show the last only.
+//! A depot counts 100 parcels, one every 0.2 ticks, and sends each new total to two screens. A `watch` holds one
+//! value: a new one replaces it, read or not, so the count is done after 20 ticks and waits for no screen. The quick
+//! screen needs 0.1 ticks to draw and shows all 100 totals. The slow one needs 4 ticks and shows 6: 1, 21, 41, 61,
+//! 81, 100. It leaves out what is out of date, and never the last. With no `.await` between the 100, both show the
+//! last only.
 //!
 //! asyncio: Condition, Event, Queue
 //!
@@ -13,10 +14,10 @@
 //!     changed.notify_all()        # the screens: await changed.wait(), then draw(total)
 //! ```
 //!
-//! Not the same: `notify_all` wakes the screens that wait at that moment. One that is drawing misses it, and waits for
-//! the next, so after the last parcel it shows an old total unless it compares what it has drawn before it waits. A
-//! `watch` numbers its values, and each receiver keeps the number it has seen: `changed` returns at once if there is
-//! a newer one. A Queue would keep all 100, and the slow screen would need 400 ticks to show them.
+//! Not the same: `notify_all` wakes the screens that wait at that moment. One that is drawing misses it, and waits
+//! for the next, so after the last parcel it shows an old total unless it compares what it has drawn before it
+//! waits. A `watch` numbers its values, and each receiver keeps the number it has seen: `changed` returns at once if
+//! there is a newer one. A Queue would keep all 100, and the slow screen would need 400 ticks to show them.
 
 use std::iter::{once, repeat_n};
 
@@ -34,8 +35,8 @@ const PARCELS: u32 = 100;
 const PAUSE: f64 = 0.2;
 const QUICK: f64 = 0.1;
 const SLOW: f64 = 4.0;
-/// When the screens are switched on: after the first parcel, and so that no drawing of the slow one ends at the moment
-/// in which a parcel is counted.
+/// When the screens are switched on: after the first parcel, and so that no drawing of the slow one ends at the
+/// moment in which a parcel is counted.
 const ON: f64 = 0.1;
 
 pub async fn run(t: &mut Timings) -> Result<()> {
@@ -90,8 +91,8 @@ async fn counts_at_once(total: Sender<u32>) {
 async fn screen(name: &str, mut total: Receiver<u32>, draws: f64) -> Vec<u32> {
     sleep(ticks(ON)).await;
     let mut shown = Vec::new();
-    // `changed` is an `Err` when the sender is gone and the last value has been seen. So the last one isn't lost, even
-    // if it was sent while this screen was drawing.
+    // `changed` is an `Err` when the sender is gone and the last value has been seen. So the last one isn't lost,
+    // even if it was sent while this screen was drawing.
     while total.changed().await.is_ok() {
         // A borrow locks the value, and a sender would block its thread until it ends. The total is copied out, so it
         // ends with this line and not after the drawing. `and_update`: what came since `changed` counts as seen too.
