@@ -3,6 +3,7 @@
 mod bounded;
 mod broadcast;
 mod end_of_queue;
+mod many_consumers;
 mod pipeline;
 mod priority;
 mod request_reply;
@@ -15,6 +16,7 @@ chapter::lessons![
     on_loop bounded,
     on_loop reserve,
     on_loop end_of_queue,
+    on_loop many_consumers,
     on_loop task_done,
     on_loop pipeline,
     on_loop broadcast,

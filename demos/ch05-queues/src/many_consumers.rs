@@ -1,0 +1,256 @@
+//! # Several consumers: one queue for all, or one for each
+//!
+//! Two sorters share 7 parcels. The fast one needs 1 tick for a parcel, the slow one 2.4. If both take from one
+//! queue, whoever is free takes the next parcel: they sort 5 and 2, in 5 ticks. With a queue for each, filled in
+//! turn, they sort 4 and 3, in 7.2 ticks. tokio's receiver can't be cloned. One queue for both is a channel of the
+//! crate async-channel, or a receiver behind a lock. A lock that is kept while sorting lets only one sorter work at a
+//! time: 11.2 ticks.
+//!
+//! asyncio: Queue.get
+//!
+//! ```python
+//! async def sorter(belt):
+//!     while True:
+//!         await sort(await belt.get())
+//!
+//! sorters = [asyncio.create_task(sorter(belt)) for _ in range(2)]
+//! ```
+//!
+//! Not the same: any number of tasks may `get` from an asyncio queue. The name of tokio's `mpsc` says what it is:
+//! multiple producers, single consumer. Its `recv` takes `&mut self`, so two tasks that call it on one receiver don't
+//! compile. A sorter that is cancelled or panics loses at most the parcel it has in hand, and the others take the
+//! rest.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use timing::{Timings, law::sum, ticks};
+use tokio::{
+    spawn,
+    sync::{Mutex, mpsc},
+    time::sleep,
+};
+use tracing::instrument;
+
+const PARCELS: usize = 7;
+/// How many parcels a belt holds.
+const PLACES: usize = 3;
+/// How long the two sorters need for a parcel, in ticks.
+const FAST: f64 = 1.0;
+const SLOW: f64 = 2.4;
+
+pub async fn run(t: &mut Timings) -> Result<()> {
+    let (belt, end) = async_channel::bounded(PLACES);
+    let put = async move |parcel| belt.send(parcel).await;
+    // A clone takes from the same queue, and each parcel goes to one of the two.
+    let [fast, slow] = [End::Cloned(end.clone()), End::Cloned(end)];
+    let day = shares_of(put, [sorter(FAST, fast), sorter(SLOW, slow)]);
+    let shares = t.time("async-channel", sum([FAST; 5]), day).await?;
+    count(t, shares);
+
+    let (belt, end) = mpsc::channel(PLACES);
+    let put = async move |parcel| belt.send(parcel).await;
+    let end = Arc::new(Mutex::new(end));
+    let [fast, slow] = [End::Locked(end.clone()), End::Locked(end)];
+    let day = shares_of(put, [sorter(FAST, fast), sorter(SLOW, slow)]);
+    let shares = t.time("Arc<Mutex<Receiver>>", sum([FAST; 5]), day).await?;
+    count(t, shares);
+
+    let (belt, end) = mpsc::channel(PLACES);
+    let put = async move |parcel| belt.send(parcel).await;
+    let end = Arc::new(Mutex::new(end));
+    let day = shares_of(
+        put,
+        [keeps_the_lock(FAST, end.clone()), keeps_the_lock(SLOW, end)],
+    );
+    let law = sum([FAST, SLOW, FAST, SLOW, FAST, SLOW, FAST]);
+    let shares = t.time("lock kept while sorting", law, day).await?;
+    count(t, shares);
+
+    let ((first, fast), (second, slow)) = (mpsc::channel(PLACES), mpsc::channel(PLACES));
+    // In turn, whether its sorter is free or not.
+    let put = async move |parcel: usize| [&first, &second][parcel % 2].send(parcel).await;
+    let [fast, slow] = [fast, slow].map(End::Own);
+    let day = shares_of(put, [sorter(FAST, fast), sorter(SLOW, slow)]);
+    let shares = t.time("a channel for each", sum([SLOW; 3]), day).await?;
+    count(t, shares);
+    Ok(())
+}
+
+/// What a sorter takes its parcels from.
+enum End {
+    Cloned(async_channel::Receiver<usize>),
+    Locked(Arc<Mutex<mpsc::Receiver<usize>>>),
+    Own(mpsc::Receiver<usize>),
+}
+
+impl End {
+    /// `None` when all senders are dropped and the belt is empty.
+    async fn next(&mut self) -> Option<usize> {
+        match self {
+            Self::Cloned(end) => end.recv().await.ok(),
+            // One sorter waits for a parcel, and the others for the lock. It is free again when this returns.
+            Self::Locked(end) => end.lock().await.recv().await,
+            Self::Own(end) => end.recv().await,
+        }
+    }
+}
+
+/// Returns its share: how many parcels it has sorted.
+#[instrument(ret, skip(end))]
+async fn sorter(time: f64, mut end: End) -> usize {
+    let mut share = 0;
+    while let Some(parcel) = end.next().await {
+        sort(parcel, time).await;
+        share += 1;
+    }
+    share
+}
+
+#[instrument(ret, skip(end))]
+async fn keeps_the_lock(time: f64, end: Arc<Mutex<mpsc::Receiver<usize>>>) -> usize {
+    let mut share = 0;
+    // <- the difference: what `while let` looks at lives to the end of each round, and the guard is part of it.
+    while let Some(parcel) = end.lock().await.recv().await {
+        sort(parcel, time).await;
+        share += 1;
+    }
+    share
+}
+
+/// Returns the shares of the two sorters, which are tasks.
+async fn shares_of<E>(
+    put: impl AsyncFn(usize) -> Result<(), E>,
+    sorters: [impl Future<Output = usize> + Send + 'static; 2],
+) -> Result<[usize; 2]>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let [fast, slow] = sorters.map(spawn);
+    for parcel in 0..PARCELS {
+        put(parcel).await?;
+    }
+    // The senders go with it, and the sorters learn that nothing more comes.
+    drop(put);
+    Ok([fast.await?, slow.await?])
+}
+
+#[instrument(ret, skip(time))]
+async fn sort(parcel: usize, time: f64) -> usize {
+    sleep(ticks(time)).await;
+    parcel
+}
+
+fn count(t: &mut Timings, [fast, slow]: [usize; 2]) {
+    t.count("share of the fast one", fast);
+    t.count("share of the slow one", slow);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::future::join_all;
+    use proptest::{collection::vec, option, prelude::*};
+    use std::{panic::resume_unwind, pin::pin};
+    use timing::{law::none, on_virtual_clock, report::Ended};
+    use tokio::time::timeout;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_shares_follow_the_sorters_only_if_they_take_from_one_queue() {
+        let t = Timings::of(run).await;
+        for (label, [fast, slow], time) in [
+            ("async-channel", [5, 2], 5.0),
+            ("Arc<Mutex<Receiver>>", [5, 2], 5.0),
+            ("lock kept while sorting", [4, 3], 11.2),
+            ("a channel for each", [4, 3], 7.2),
+        ] {
+            assert_eq!(*t[label].count("share of the fast one"), fast, "{label}");
+            assert_eq!(*t[label].count("share of the slow one"), slow, "{label}");
+            assert_eq!(t[label].elapsed, ticks(time), "{label}");
+        }
+    }
+
+    /// Tenths of a tick for a parcel; and, if it is stopped, after how many of them and whether by a panic.
+    type Sorter = (u32, Option<(u32, bool)>);
+
+    async fn is_stopped((time, stop): Sorter, end: End) -> bool {
+        let mut sorter = pin!(sorter(f64::from(time) / 10.0, end));
+        let Some((after, panics)) = stop else {
+            sorter.await;
+            return false;
+        };
+        let in_time = timeout(ticks(f64::from(after) / 10.0), &mut sorter).await;
+        if in_time.is_err() && panics {
+            resume_unwind(Box::new("drops the sorter, and prints nothing"));
+        }
+        in_time.is_err()
+    }
+
+    /// `put` returns the length of the belt, or `None` when no sorter is left. `vans` are numbers of parcels.
+    async fn check(
+        vans: &[usize],
+        places: usize,
+        put: impl AsyncFn(usize) -> Option<usize>,
+        sorters: impl Iterator<Item = (Sorter, End)>,
+    ) -> Result<(), TestCaseError> {
+        let mut t = Timings::default();
+        let day = t.time("", none(), async {
+            let sorters = sorters.map(|(sorter, end)| spawn(is_stopped(sorter, end)));
+            let sorters: Vec<_> = sorters.collect(); // or none of them would be spawned yet
+            let unloading = vans.iter().enumerate().map(async |(van, &parcels)| {
+                let mut lengths = Vec::new();
+                for parcel in 0..parcels {
+                    lengths.extend(put(100 * van + parcel).await);
+                }
+                lengths
+            });
+            let lengths = join_all(unloading).await;
+            drop(put);
+            (lengths, join_all(sorters).await)
+        });
+        let (lengths, ends) = timeout(ticks(10_000), day).await.expect("nothing hangs");
+        let stopped = ends.iter().filter(|end| !matches!(end, Ok(false))).count();
+        let lanes = t[""].lanes.iter();
+        let lanes = lanes.filter(|lane| lane.label.starts_with("sort("));
+        let lost = lanes.clone().filter(|lane| lane.ended != Ended::Returned);
+        prop_assert!(lost.count() <= stopped);
+        for (van, lengths) in lengths.iter().enumerate() {
+            prop_assert!(lengths.iter().all(|length| *length <= places));
+            // Each once, in the order they were put on the belt, and all of them if there is a sorter left.
+            let sorts = (0..100).map(|parcel| format!("sort({})", 100 * van + parcel));
+            let sorts: Vec<_> = sorts.collect();
+            let taken = lanes.clone().map(|lane| &lane.label);
+            let taken: Vec<_> = taken.filter(|label| sorts.contains(label)).collect();
+            prop_assert!(taken.iter().copied().eq(sorts.iter().take(taken.len())));
+            prop_assert!(stopped == ends.len() || taken.len() == lengths.len());
+            prop_assert!(!ends.is_empty() || lengths.is_empty());
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+        #[test]
+        fn each_parcel_is_sorted_once_and_a_sorter_that_is_stopped_loses_one_at_most(
+            vans in vec(0_usize..8, 0..4),
+            sorters in vec((0_u32..30, option::of((0_u32..60, any::<bool>()))), 0..5),
+            places in 1_usize..5,
+        ) {
+            on_virtual_clock(async {
+                let (belt, end) = async_channel::bounded(places);
+                let put = async move |parcel| belt.send(parcel).await.ok().map(|()| belt.len());
+                let ends: Vec<_> = sorters.iter().map(|_| End::Cloned(end.clone())).collect();
+                drop(end); // without sorters there is no receiver then
+                check(&vans, places, put, sorters.iter().copied().zip(ends)).await
+            })?;
+            on_virtual_clock(async {
+                let (belt, end) = mpsc::channel(places);
+                let put = async move |parcel| belt.send(parcel).await.ok().map(|()| places - belt.capacity());
+                let end = Arc::new(Mutex::new(end));
+                let ends: Vec<_> = sorters.iter().map(|_| End::Locked(end.clone())).collect();
+                drop(end);
+                check(&vans, places, put, sorters.iter().copied().zip(ends)).await
+            })?;
+        }
+    }
+}
