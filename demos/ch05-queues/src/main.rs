@@ -1,9 +1,9 @@
 //! Producers and consumers.
 
-mod backpressure;
 mod bounded;
 mod broadcast;
 mod end_of_queue;
+mod graceful_drain;
 mod many_consumers;
 mod pipeline;
 mod priority;
@@ -20,10 +20,10 @@ chapter::lessons![
     on_loop many_consumers,
     on_loop task_done,
     on_loop pipeline,
-    on_loop backpressure,
     on_loop broadcast,
     on_loop watch,
     on_loop request_reply,
     on_loop priority,
+    on_loop graceful_drain,
     on_loop throughput,
 ];
