@@ -5,7 +5,7 @@
 //! message hears of all 10. One who needs 1 tick hears of 7 and is told that 3 are lost: `Lagged(1)`, then
 //! `Lagged(2)`. One who comes after 1 tick hears of 7 too, and isn't told that there were 3 before.
 //!
-//! asyncio: Queue, publish, subscribe
+//! asyncio: Queue
 //!
 //! ```python
 //! desks = [asyncio.Queue(4), asyncio.Queue(4)]    # one for each subscriber

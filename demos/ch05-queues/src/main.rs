@@ -1,5 +1,6 @@
 //! Producers and consumers.
 
+mod backpressure;
 mod bounded;
 mod broadcast;
 mod end_of_queue;
@@ -20,6 +21,7 @@ chapter::lessons![
     on_loop many_consumers,
     on_loop task_done,
     on_loop pipeline,
+    on_loop backpressure,
     on_loop broadcast,
     on_loop watch,
     on_loop request_reply,
