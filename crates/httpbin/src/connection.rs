@@ -10,7 +10,12 @@ use std::{
     time::Duration,
 };
 
-use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    Request, Response,
+    body::Incoming,
+    server::conn::http1::{self, Parts},
+    service::service_fn,
+};
 use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -150,7 +155,7 @@ async fn converse(
             let _ = (&mut served).await;
         }
     }
-    let stream = served.into_parts().io.into_inner();
+    let Parts { io, read_buf, .. } = served.into_parts();
     let raw = connection
         .raw
         .into_inner()
@@ -158,7 +163,7 @@ async fn converse(
     if let Some(response) = raw {
         // Nothing in such an answer is worth waiting for at a shutdown, and some of them never end.
         tokio::select! {
-            () = raw::play(stream, response) => {}
+            () = raw::play(io.into_inner(), read_buf, response) => {}
             () = told(&mut stop, Stop::Gracefully) => {}
         }
     }

@@ -3,7 +3,7 @@
 //! It answers with httpbin's own paths, status codes and JSON shapes, so a client written for httpbin.org works
 //! unchanged against [`Server::url`]. What httpbin has no path for stands under `/stand-in/`: users to fetch, a path
 //! that fails the first times it is asked, a download to cut and resume, answers that break HTTP's rules or hold the wrong
-//! thing, and the server's own count of connections and requests ([`Stats`]).
+//! thing, chat rooms over WebSockets (with the feature `websocket`), and the server's own count of connections and requests ([`Stats`]).
 //!
 //! ```
 //! # async fn get(url: &str) -> std::io::Result<String> {
@@ -43,9 +43,13 @@
 //! * A request body may have 16 MiB; a larger one is answered 413.
 //! * The answers of `/stand-in/broken`, and a download that is cut, don't come from hyper: they have no Date header and
 //!   end their connection. A shutdown doesn't wait for them.
+//! * A member of a chat room counts as a request in flight until it leaves. A message may have 64 KiB; who is more than
+//!   256 messages behind is disconnected with code 1013.
 //! * Only the paths named on the start page (`/`) exist. HTTP/1 only, no TLS, no compression.
 
 mod body;
+#[cfg(feature = "websocket")]
+mod chat;
 mod connection;
 mod json;
 mod pairs;

@@ -40,6 +40,9 @@ pub(crate) enum End {
     Reset,
     /// Sends nothing for that long, then closes.
     Silence(Duration),
+    /// The connection is a member of a chat room from now on.
+    #[cfg(feature = "websocket")]
+    Chat(crate::chat::Seat),
 }
 
 /// Why hyper gets no response.
@@ -54,14 +57,22 @@ impl fmt::Display for TakenOver {
 
 impl std::error::Error for TakenOver {}
 
-/// Plays an answer to its end, or until the client goes away.
-pub(crate) async fn play(mut stream: TcpStream, response: Response<Body>) {
+/// Plays an answer to its end, or until the client goes away. `ahead` is what hyper has read behind the request.
+pub(crate) async fn play(mut stream: TcpStream, ahead: Bytes, response: Response<Body>) {
     let (head, body) = response.into_parts();
     // Held to the end: until then the request is in flight.
     let (raw, _in_flight) = body.into_raw();
     let Some(mut raw) = raw else {
         return; // no script: hyper sends such an answer itself
     };
+    #[cfg(feature = "websocket")]
+    if let End::Chat(seat) = raw.end {
+        if send_head(&head, &raw.head, &mut stream).await.is_ok() {
+            crate::chat::take_part(stream, ahead, seat).await;
+        }
+        return;
+    }
+    drop(ahead);
     let (mut read, mut write) = stream.split();
     let script = async {
         send_head(&head, &raw.head, &mut write).await?;

@@ -2,6 +2,7 @@
 
 mod broken;
 mod call;
+mod chat;
 mod data;
 mod download;
 mod echo;
@@ -87,6 +88,7 @@ async fn route(connection: &Connection, head: &Parts, body: Incoming) -> Answer 
         (_, ["stand-in", "download", n]) => download::download(&call, int(n)?).await,
         (_, ["stand-in", "broken", kind]) => broken::broken(&call, kind),
         (_, ["stand-in", "flaky", key]) => stand_in::flaky(&call, key),
+        (_, ["stand-in", "chat", room]) => chat::chat(&call, room),
         (_, ["stand-in", "wrong", kind]) => wrong::wrong(kind),
         (&Method::DELETE, ["stand-in", "stats"]) => Ok(stand_in::reset_stats(&call)),
         (_, ["stand-in", "stats"]) => Ok(stand_in::stats(&call)),
@@ -117,6 +119,7 @@ fn methods(parts: &[&str]) -> Option<&'static [Method]> {
         ["delay" | "status", _] | ["stand-in", "flaky", _] => Some(ANY),
         ["stand-in", "users" | "download", _] => Some(READ),
         ["stand-in", "wrong", kind] if wrong::KINDS.contains(kind) => Some(READ),
+        ["stand-in", "chat", _] => Some(&[Method::GET]),
         // No HEAD: it is their bodies that are broken.
         ["stand-in", "broken", kind] if broken::KINDS.contains(kind) => Some(&[Method::GET]),
         ["stand-in", "stats"] => Some(&[Method::DELETE, Method::GET, Method::HEAD]),

@@ -16,6 +16,8 @@ pub(crate) struct Shared {
     pub(crate) counters: Arc<Counters>,
     attempts: Mutex<HashMap<String, u64>>,
     digests: Mutex<HashMap<(u64, u64), HeaderValue>>,
+    #[cfg(feature = "websocket")]
+    pub(crate) rooms: Arc<crate::chat::Rooms>,
 }
 
 impl Shared {
@@ -25,6 +27,8 @@ impl Shared {
             counters: Arc::default(),
             attempts: Mutex::default(),
             digests: Mutex::default(),
+            #[cfg(feature = "websocket")]
+            rooms: Arc::default(),
         }
     }
 

@@ -5,6 +5,8 @@ mod bad_input;
 #[cfg(test)]
 mod broken;
 #[cfg(test)]
+mod chat;
+#[cfg(test)]
 mod client;
 #[cfg(test)]
 mod data;
