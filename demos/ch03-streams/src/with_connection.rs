@@ -1,10 +1,11 @@
 //! # A scope that closes for you, unless it is dropped
 //!
-//! The catalogue keeps a session open until the desk closes its connection, which is a wait of 1 tick. The function
-//! `with_connection` takes the desk's work as a closure, and closes after it. When the call returns, with a result or
-//! an error, the close has finished: 0 sessions are open. If the caller leaves its loop by `break`, or is cancelled,
-//! the call is dropped and only `Drop` runs: 1 session stays open. If a task owns the connection, it isn't dropped
-//! with the call. It is told to close, and then 0 sessions stay open at all four endings.
+//! The catalogue keeps a session open until the desk closes its connection, which takes 1 tick. The function
+//! `with_connection` takes the desk's work as a closure, and closes after it. When it returns, with a result or an
+//! error, the close has finished: 0 sessions are open. If its caller stops waiting, after a `break` or a timeout, the
+//! call is dropped: no line after its `.await` runs, only `Drop`, and 1 session stays open. `with_owner` gives the
+//! connection to a task. If this call is dropped, the task is told to stop the work and to close. The close ends a
+//! tick later, and then 0 sessions are open, provided that the program waits for the task.
 //!
 //! asyncio: asynccontextmanager
 //!
@@ -14,17 +15,16 @@
 //!     connection = await connect()
 //!     try: yield connection
 //!     finally: await connection.close()       # after every ending
-//! async with connected() as connection: ...   # may hold `break` and `return`
+//! async with connected() as connection: ...   # this block may `return`, or `break` out of a loop around it
 //! ```
 //!
-//! Not the same: the body of an `async with` is a part of its function, and a closure is a function of its own. So a
-//! `return` in it ends only the closure, and a `break` out of it doesn't compile (E0267). When the body is cancelled,
-//! `finally` still runs, and may await. In Rust no line below the dropped `.await` runs. `Drop` does: it can't wait
-//! for a close, but it can tell a task to close.
+//! Not the same: the block of an `async with` is a part of its function, and a closure is a function of its own. A
+//! `return` in it ends only the closure, and a `break` can't leave a loop around the call (E0267). `finally` runs
+//! after a cancel and after any exception, and may await. In Rust a dropped call runs only `Drop`, which can't wait
+//! for a close but can tell a task to close; and a panic in the work skips the close in both functions.
 
 use std::{
     fmt::Debug,
-    future::pending,
     pin::pin,
     sync::{
         Arc,
@@ -32,11 +32,11 @@ use std::{
     },
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use futures_util::future::{BoxFuture, FutureExt};
 use timing::{
     Timings,
-    law::{Law, exactly, sum},
+    law::{exactly, sum},
     ticks,
 };
 use tokio::{
@@ -44,29 +44,29 @@ use tokio::{
     time::{Instant, interval, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::instrument;
+use tracing::{info, instrument};
 
 pub async fn run(t: &mut Timings) -> Result<()> {
-    for ending in Ending::ALL {
-        let law = ending.law(exactly(2));
+    for ending in ENDINGS {
         let catalogue = Arc::<Catalogue>::default();
         let call = with_connection(&catalogue, async move |connection| {
             connection.look_up(ending).await
         });
-        let open = ending.ends(call, &catalogue);
-        let open = t.time(format!("{ending:?}"), law, open).await;
+        let open = open_after(ending, call, &catalogue);
+        // A look-up of 1 tick and a close of 1, or a call that is dropped after 2.
+        let open = t.time(format!("{ending:?}"), exactly(2), open).await;
         count(t, open, &catalogue);
     }
 
-    // After a break and a cancel the close takes 1 tick that the caller doesn't wait for. The program has to: its end
-    // would drop the task too.
-    for ending in Ending::ALL {
-        let law = ending.law(sum([2, 1]));
+    // After a break and a cancel the caller doesn't wait for the close. The program has to, 1 tick more: when its
+    // runtime ends, the task is dropped too.
+    let laws = [exactly(2), exactly(2), sum([2, 1]), sum([2, 1])];
+    for (ending, law) in ENDINGS.into_iter().zip(laws) {
         let catalogue = Arc::<Catalogue>::default();
         let call = with_owner(&catalogue, move |connection| {
             connection.look_up(ending).boxed()
         });
-        let open = ending.ends(call, &catalogue);
+        let open = open_after(ending, call, &catalogue);
         let open = t.time(format!("{ending:?}, an owner"), law, open).await;
         count(t, open, &catalogue);
     }
@@ -82,14 +82,13 @@ async fn with_connection<T: Debug>(
 ) -> Result<T> {
     let mut connection = catalogue.connect();
     let result = work(&mut connection).await;
-    // This line runs after an error too, which is returned below it. It doesn't run if the call is dropped while it
-    // waits for the work.
+    // Reached after an error too, which is returned below. Not reached if the call is dropped in the line above.
     connection.close().await;
     result
 }
 
-/// The work runs in a task, so its future has to be `Send`. Stable Rust has no way to ask that of an `AsyncFnOnce`. A
-/// closure that returns a boxed future has it in its type.
+/// The work runs in a task, so its future has to be `Send`. Stable Rust can't ask that of the future of an
+/// `AsyncFnOnce`. So the closure returns a `BoxFuture`, a type that includes `Send`.
 #[instrument(ret, err, skip_all)]
 async fn with_owner<T: Debug + Send + 'static>(
     catalogue: &Arc<Catalogue>,
@@ -97,21 +96,22 @@ async fn with_owner<T: Debug + Send + 'static>(
 ) -> Result<T> {
     let mut connection = catalogue.connect();
     let told = CancellationToken::new();
-    // Cancels the token when it is dropped, and it is dropped when this call ends in any way. To cancel a token takes
-    // no wait, so `Drop` can do it.
-    let _tells = told.clone().drop_guard();
+    // A variable of this call: however the call ends, it is dropped, and its `Drop` cancels the token. That needs no
+    // wait.
+    let _tells_at_the_end = told.clone().drop_guard();
     let owner = catalogue.owners.spawn(async move {
         let result = told.run_until_cancelled(work(&mut connection)).await;
         connection.close().await; // <- the difference: in a task, which isn't dropped with the call
         result
     });
-    // If this call is dropped here, the handle is dropped with it, and the task runs on. Otherwise the call returns
-    // after the task, and so after the close.
-    owner.await?.context("told to close")?
+    // If this call is dropped here, so is the handle, and the task runs on. `Err` would be a panic of the work.
+    let finished = owner.await?;
+    finished.expect("nobody cancels the token while this call waits")
 }
 
 struct Connection {
-    catalogue: Arc<Catalogue>,
+    /// Where its session is open; nowhere when it is closed.
+    session: Option<Arc<Catalogue>>,
 }
 
 impl Connection {
@@ -121,21 +121,25 @@ impl Connection {
         match ending {
             Ending::Return => Ok(31),
             Ending::Error => bail!("no such book"),
-            // The catalogue gives no answer, until the desk doesn't wait for one any more.
-            Ending::Break | Ending::Cancel => pending().await,
+            // The catalogue gives no answer until the desk stops waiting.
+            Ending::Break | Ending::Cancel => std::future::pending().await,
         }
     }
 
     #[instrument(ret, skip_all)]
-    async fn close(self) {
+    async fn close(mut self) {
         sleep(ticks(1)).await;
-        self.catalogue.open.fetch_sub(1, Relaxed);
+        if let Some(catalogue) = self.session.take() {
+            catalogue.open.fetch_sub(1, Relaxed);
+        }
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.catalogue.drops.fetch_add(1, Relaxed);
+        if self.session.is_some() {
+            info!("dropped, and its session stays open");
+        }
     }
 }
 
@@ -143,15 +147,14 @@ impl Drop for Connection {
 struct Catalogue {
     /// Sessions, each until its connection is closed.
     open: AtomicUsize,
-    drops: AtomicUsize,
     owners: TaskTracker,
 }
 
 impl Catalogue {
     fn connect(self: &Arc<Self>) -> Connection {
         self.open.fetch_add(1, Relaxed);
-        let catalogue = self.clone();
-        Connection { catalogue }
+        let session = Some(self.clone());
+        Connection { session }
     }
 }
 
@@ -163,47 +166,39 @@ enum Ending {
     Cancel,
 }
 
-impl Ending {
-    const ALL: [Self; 4] = [Self::Return, Self::Error, Self::Break, Self::Cancel];
+const ENDINGS: [Ending; 4] = [Ending::Return, Ending::Error, Ending::Break, Ending::Cancel];
 
-    /// A look-up of 1 tick and a close of 1, unless the call is broken off.
-    fn law(self, broken_off: Law) -> Law {
-        match self {
-            Self::Return | Self::Error => sum([1, 1]),
-            Self::Break | Self::Cancel => broken_off,
-        }
+/// Returns how many sessions are open when the call has ended, before any owner is waited for.
+async fn open_after(
+    ending: Ending,
+    call: impl Future<Output = Result<u32>>,
+    at: &Catalogue,
+) -> usize {
+    match ending {
+        Ending::Return | Ending::Error => drop(call.await),
+        Ending::Break => breaks_at_closing_time(call).await,
+        Ending::Cancel => drop(timeout(ticks(2), call).await),
     }
-
-    /// Returns how many sessions are open when the call has ended, before any owner is waited for.
-    async fn ends(self, call: impl Future<Output = Result<u32>>, catalogue: &Catalogue) -> usize {
-        // How the call ended is told by its lane.
-        match self {
-            Self::Return | Self::Error => drop(call.await),
-            Self::Break => drop(breaks_off(call).await),
-            Self::Cancel => drop(timeout(ticks(2), call).await),
-        }
-        let open = catalogue.open.load(Relaxed);
-        catalogue.owners.close(); // no more owners will come: without this `wait` doesn't end
-        catalogue.owners.wait().await;
-        open
-    }
+    let open = at.open.load(Relaxed);
+    at.owners.close(); // no more owners will come: without this `wait` doesn't end
+    at.owners.wait().await;
+    open
 }
 
-/// Looks at the clock between the polls of the call, and leaves the loop when the library closes.
-async fn breaks_off<T>(call: impl Future<Output = T>) -> Option<T> {
+/// Looks at the clock between the polls of the call. The `break` leaves this function, which holds the call.
+async fn breaks_at_closing_time(call: impl Future) {
     let mut call = pin!(call);
     let closing = Instant::now() + ticks(2);
     let mut clock = interval(ticks(1));
     loop {
         select! {
-            result = &mut call => break Some(result),
-            now = clock.tick() => if now >= closing { break None },
+            _ = &mut call => break,
+            now = clock.tick() => if now >= closing { break },
         }
     }
 }
 
 fn count(t: &mut Timings, open: usize, catalogue: &Catalogue) {
-    t.count("drops", catalogue.drops.load(Relaxed));
     t.count("open after the call", open);
     t.count("open at the end", catalogue.open.load(Relaxed));
 }
@@ -213,6 +208,7 @@ mod tests {
     use super::*;
     use Ended::{Cancelled, Failed, Returned};
     use proptest::{prelude::*, sample::select};
+    use std::panic::AssertUnwindSafe;
     use timing::{
         on_virtual_clock,
         report::{Ended, Variant},
@@ -220,7 +216,6 @@ mod tests {
 
     /// Sessions open when the call has ended, and when there is nothing more to wait for.
     fn assert_open(variant: &Variant, [after_the_call, at_the_end]: [usize; 2]) {
-        assert_eq!(*variant.count("drops"), 1);
         assert_eq!(*variant.count("open after the call"), after_the_call);
         assert_eq!(*variant.count("open at the end"), at_the_end);
     }
@@ -242,33 +237,46 @@ mod tests {
         let t = Timings::of(run).await;
         for label in ["Break", "Cancel"] {
             assert_open(&t[label], [1, 1]);
-            assert_eq!(t[label].lane("with_connection").ended, Cancelled);
-            let mut lanes = t[label].lanes.iter();
-            assert!(lanes.all(|lane| !lane.label.contains("close")), "{label}");
+            let ended: Vec<_> = t[label].lanes.iter().map(|lane| lane.ended).collect();
+            assert_eq!(ended, [Cancelled; 2], "the call and the look-up, no close");
+            let said: Vec<_> = t[label].said.iter().map(|said| &said.text).collect();
+            assert_eq!(said, ["dropped, and its session stays open"], "{label}");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_owner_closes_at_every_ending_and_after_break_and_cancel_a_tick_later() {
         let t = Timings::of(run).await;
-        for (ending, open, time) in [
-            ("Return", 0, 2),
-            ("Error", 0, 2),
-            ("Break", 1, 3),
-            ("Cancel", 1, 3),
+        for (ending, open, time, ended) in [
+            ("Return", 0, 2, Returned),
+            ("Error", 0, 2, Failed),
+            ("Break", 1, 3, Cancelled),
+            ("Cancel", 1, 3, Cancelled),
         ] {
             let variant = &t[&*format!("{ending}, an owner")];
             assert_open(variant, [open, 0]);
-            assert_eq!(variant.elapsed, ticks(time), "{ending}");
-            assert_eq!(variant.lane("close").end, ticks(time), "{ending}");
+            let lanes = ["with_owner", "look_up", "close"].map(|lane| variant.lane(lane));
+            assert_eq!(lanes.map(|lane| lane.ended), [ended, ended, Returned]);
+            let ends = [2, time - 1, time].map(ticks);
+            assert_eq!(lanes.map(|lane| lane.end), ends, "{ending}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_in_the_work_skips_the_close_in_both_functions() {
+        let catalogue = Arc::<Catalogue>::default();
+        let call = with_connection(&catalogue, async |_| -> Result<()> { panic!("on purpose") });
+        assert!(AssertUnwindSafe(call).catch_unwind().await.is_err());
+        let call = with_owner::<()>(&catalogue, |_| async { panic!("on purpose") }.boxed());
+        assert!(call.await.is_err());
+        assert_eq!(catalogue.open.load(Relaxed), 2);
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(512))]
         #[test]
         fn an_owner_leaves_no_session_open_whenever_the_call_is_cancelled(
-            ending in select(&Ending::ALL[..]),
+            ending in select(&ENDINGS[..]),
             tenths in 0_u32..80,
         ) {
             let catalogue = Arc::<Catalogue>::default();
@@ -279,7 +287,6 @@ mod tests {
                 catalogue.owners.wait().await;
             });
             prop_assert_eq!(catalogue.open.load(Relaxed), 0);
-            prop_assert_eq!(catalogue.drops.load(Relaxed), 1);
         }
     }
 }
