@@ -180,7 +180,7 @@ async fn works_in_a_task(depot: Depot) {
     while let Some(parcel) = depot.next().await {
         // There is no `.await` between taking the parcel and spawning, so nothing can be cancelled in between.
         let work = depot.work.spawn(depot.clone().handle(parcel)); // <- the difference
-        work.await.expect("panics are caught, and no abort");
+        work.await.expect("panics are caught, nobody aborts");
     }
 }
 

@@ -50,7 +50,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     let day = t.time("acks", law(), by_acks(&whole)).await;
     count(t, "acks", day).await;
 
-    // With the sorter goes its end of the belt, and the parcels that still lie on it.
+    // The sorter's end of the belt is dropped with it, and so are the parcels that still lie there.
     let burst = six_parcels(Some(3));
     let law = || sum([1; 3]);
     let label = "a counter, a panic";
@@ -88,7 +88,7 @@ async fn by_tokens(parcels: &[Parcel]) -> Day {
     for &parcel in parcels {
         put(&belt, parcel, tracker.token()).await;
     }
-    tracker.close(); // or `wait` would go on at 0, since more tokens could come
+    tracker.close(); // or `wait` would not end at 0, since more tokens could come
     tracker.wait().await;
     (format!("{} unfinished", tracker.len()), sorter)
 }
