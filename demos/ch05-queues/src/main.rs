@@ -3,6 +3,7 @@
 mod backpressure;
 mod bounded;
 mod broadcast;
+mod cancelled_consumer;
 mod end_of_queue;
 mod graceful_drain;
 mod many_consumers;
@@ -19,6 +20,7 @@ chapter::lessons![
     on_loop reserve,
     on_loop end_of_queue,
     on_loop many_consumers,
+    on_loop cancelled_consumer,
     on_loop task_done,
     on_loop pipeline,
     on_loop backpressure,
