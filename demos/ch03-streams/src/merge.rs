@@ -1,9 +1,9 @@
 //! # Two streams in one: `chain`, `merge`, `select!`
 //!
-//! Books come back at the counter and in a drop box: 3 in 4 ticks at the one, 2 in 5 ticks in the other. `chain`
-//! reads one stream to its end and then begins with the other, 9 ticks. `merge` waits for both, 5 ticks, and hands
-//! out each book when it comes: the order is 1 11 2 3 12. Within a stream the order is kept. When both always have a
-//! book, `merge` takes one from each in turn.
+//! Books come back at the counter, 3 in 4 ticks, and in a drop box, 2 in 5 ticks. Each stream begins to wait when it
+//! is first asked. `chain` reads one stream to its end and then asks the other: 4 and 5 make 9 ticks. `merge` asks
+//! both, 5 ticks, and hands out each book when it comes: the order is 1 11 2 3 12. Within a stream the order is kept.
+//! When both have a book ready, `merge` takes one from each in turn.
 //!
 //! asyncio: anext, async for
 //!
@@ -15,9 +15,10 @@
 //!     for stream in (counter, box): group.create_task(pump(stream))
 //! ```
 //!
-//! Not the same: asyncio has no merge; it takes a task for each stream, and a queue. `merge` makes no task. A
-//! `select!` over two `next()` does the same by hand: in each round it drops the `next()` that loses. In Python a
-//! cancelled `anext` ends its generator. In Rust `next()` only borrows the stream, which goes on where it was.
+//! Not the same: asyncio has no merge; it takes a task for each stream, and a queue. `merge` makes no task. A loop
+//! around `select!` with two `next()` gives the same order here; when both are ready it picks at random, unless it
+//! says `biased`. In each round the `next()` that loses is dropped. It only borrows its stream, which goes on where
+//! it was. In Python a cancelled `anext` ends an async generator (see `item-timeout`).
 
 use std::pin::pin;
 
@@ -32,13 +33,13 @@ use tokio_stream::{Stream, StreamExt, iter};
 use tracing::instrument;
 
 /// For each book how many ticks it comes after the one before it, and its number.
-type Returned = [(u32, u32)];
+type Arrivals = [(u32, u32)];
 
-const COUNTER: &Returned = &[(1, 1), (2, 2), (1, 3)];
-const DROP_BOX: &Returned = &[(2, 11), (3, 12)];
+const COUNTER: &Arrivals = &[(1, 1), (2, 2), (1, 3)];
+const DROP_BOX: &Arrivals = &[(2, 11), (3, 12)];
 
 pub async fn run(t: &mut Timings) -> Result<()> {
-    // The drop box isn't asked before the counter is at its end: its first wait begins at 4.
+    // The drop box isn't asked before the counter has ended: its first wait begins at 4.
     let books = stream("counter", COUNTER).chain(stream("box", DROP_BOX));
     let law = sum([1, 2, 1, 2, 3]);
     let books: Vec<_> = t.time("chain", law, books.collect()).await;
@@ -55,21 +56,21 @@ pub async fn run(t: &mut Timings) -> Result<()> {
 
     let books = iter([1, 2, 3]).merge(iter([11, 12]));
     let books: Vec<_> = t
-        .time("merge, all are there", exactly(0), books.collect())
+        .time("merge, all ready", exactly(0), books.collect())
         .await;
     count(t, &books);
     Ok(())
 }
 
-/// Worth its lines where the two streams have items of different types, or each of them is treated differently.
+/// Worth writing when the two streams have items of different types, or when each of them is treated differently.
 async fn selects(counter: impl Stream<Item = u32>, drop_box: impl Stream<Item = u32>) -> Vec<u32> {
-    // Every round asks both streams, even one that is at its end. What a stream does then is undefined, unless it is
-    // fused: then it says `None` again.
+    // Every round asks both streams, even one that has ended. What a stream does then is unspecified: it may panic or
+    // wait forever. A fused one answers `None` again.
     let (mut counter, mut drop_box) = (pin!(counter.fuse()), pin!(drop_box.fuse()));
     let mut books = Vec::new();
     loop {
         select! {
-            // At the end of a stream its pattern doesn't match, which takes the branch out of the round.
+            // The `None` of a stream that has ended doesn't match `Some`: the round goes on without this branch.
             Some(book) = counter.next() => books.push(book),
             Some(book) = drop_box.next() => books.push(book),
             else => return books,
@@ -77,7 +78,7 @@ async fn selects(counter: impl Stream<Item = u32>, drop_box: impl Stream<Item = 
     }
 }
 
-fn stream(place: &'static str, returned: &Returned) -> impl Stream<Item = u32> {
+fn stream(place: &'static str, returned: &Arrivals) -> impl Stream<Item = u32> {
     iter(returned).then(move |&(pause, book)| comes_back(place, pause, book))
 }
 
@@ -89,14 +90,15 @@ async fn comes_back(place: &'static str, pause: u32, book: u32) -> u32 {
 
 fn count(t: &mut Timings, books: &[u32]) {
     let order: Vec<_> = books.iter().map(u32::to_string).collect();
-    t.count("books", books.len());
     t.count("order", order.join(" "));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::{FutureExt, stream::unfold};
     use proptest::{collection::vec, prelude::*};
+    use std::collections::HashSet;
     use timing::{on_virtual_clock, report::Ended};
     use tokio::time::Instant;
 
@@ -130,8 +132,32 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn merge_takes_from_both_in_turn() {
         let t = Timings::of(run).await;
-        let label = "merge, all are there";
+        let label = "merge, all ready";
         assert_eq!(*t[label].count("order"), "1 11 2 12 3");
+    }
+
+    #[test]
+    fn merge_makes_no_task() {
+        // There is no runtime here, so making one would panic.
+        let books = iter([1, 2, 3]).merge(iter([11, 12])).collect();
+        let books: Option<Vec<_>> = books.now_or_never();
+        assert_eq!(books.unwrap(), [1, 11, 2, 12, 3]);
+    }
+
+    #[tokio::test]
+    async fn select_picks_at_random_when_both_are_ready() {
+        let mut orders = HashSet::new();
+        for _ in 0..100 {
+            orders.insert(selects(iter([1, 2, 3]), iter([11, 12])).await);
+        }
+        assert!(orders.len() > 1, "{orders:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_has_ended_is_not_asked_again() {
+        // `unfold` panics when it is polled after its end.
+        let one = unfold(Some(1), async |book| Some((book?, None)));
+        assert_eq!(selects(one, stream("box", DROP_BOX)).await, [1, 11, 12]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -39,10 +39,7 @@ use timing::{
     law::{exactly, sum},
     ticks,
 };
-use tokio::{
-    select,
-    time::{Instant, interval, sleep, timeout},
-};
+use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, instrument};
 
@@ -80,7 +77,7 @@ async fn with_connection<T: Debug>(
     catalogue: &Arc<Catalogue>,
     work: impl AsyncFnOnce(&mut Connection) -> Result<T>,
 ) -> Result<T> {
-    let mut connection = catalogue.connect();
+    let mut connection = Connection::open(catalogue);
     let result = work(&mut connection).await;
     // Reached after an error too, which is returned below. Not reached if the call is dropped in the line above.
     connection.close().await;
@@ -94,10 +91,9 @@ async fn with_owner<T: Debug + Send + 'static>(
     catalogue: &Arc<Catalogue>,
     work: impl FnOnce(&mut Connection) -> BoxFuture<'_, Result<T>> + Send + 'static,
 ) -> Result<T> {
-    let mut connection = catalogue.connect();
+    let mut connection = Connection::open(catalogue);
     let told = CancellationToken::new();
-    // A variable of this call: however the call ends, it is dropped, and its `Drop` cancels the token. That needs no
-    // wait.
+    // Dropped when this call ends, in whatever way. Its `Drop` cancels the token, which needs no wait.
     let _tells_at_the_end = told.clone().drop_guard();
     let owner = catalogue.owners.spawn(async move {
         let result = told.run_until_cancelled(work(&mut connection)).await;
@@ -115,6 +111,12 @@ struct Connection {
 }
 
 impl Connection {
+    fn open(catalogue: &Arc<Catalogue>) -> Self {
+        catalogue.open.fetch_add(1, Relaxed);
+        let session = Some(catalogue.clone());
+        Self { session }
+    }
+
     #[instrument(ret, err, skip(self))]
     async fn look_up(&mut self, ending: Ending) -> Result<u32> {
         sleep(ticks(1)).await;
@@ -150,14 +152,6 @@ struct Catalogue {
     owners: TaskTracker,
 }
 
-impl Catalogue {
-    fn connect(self: &Arc<Self>) -> Connection {
-        self.open.fetch_add(1, Relaxed);
-        let session = Some(self.clone());
-        Connection { session }
-    }
-}
-
 #[derive(Clone, Copy, Debug)]
 enum Ending {
     Return,
@@ -191,7 +185,7 @@ async fn breaks_at_closing_time(call: impl Future) {
     let closing = Instant::now() + ticks(2);
     let mut clock = interval(ticks(1));
     loop {
-        select! {
+        tokio::select! {
             _ = &mut call => break,
             now = clock.tick() => if now >= closing { break },
         }
@@ -209,22 +203,20 @@ mod tests {
     use Ended::{Cancelled, Failed, Returned};
     use proptest::{prelude::*, sample::select};
     use std::panic::AssertUnwindSafe;
-    use timing::{
-        on_virtual_clock,
-        report::{Ended, Variant},
-    };
+    use timing::{on_virtual_clock, report::Ended};
 
     /// Sessions open when the call has ended, and when there is nothing more to wait for.
-    fn assert_open(variant: &Variant, [after_the_call, at_the_end]: [usize; 2]) {
-        assert_eq!(*variant.count("open after the call"), after_the_call);
-        assert_eq!(*variant.count("open at the end"), at_the_end);
+    fn assert_open(t: &Timings, label: &str, [after_the_call, at_the_end]: [usize; 2]) {
+        let count = |when| t[label].count(when);
+        assert_eq!(*count("open after the call"), after_the_call, "{label}");
+        assert_eq!(*count("open at the end"), at_the_end, "{label}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn on_return_and_error_the_close_has_finished_when_the_call_returns() {
         let t = Timings::of(run).await;
         for (label, ended) in [("Return", Returned), ("Error", Failed)] {
-            assert_open(&t[label], [0, 0]);
+            assert_open(&t, label, [0, 0]);
             assert_eq!(t[label].elapsed, ticks(2));
             let [call, close] = ["with_connection", "close"].map(|lane| t[label].lane(lane));
             assert_eq!([call.ended, close.ended], [ended, Returned]);
@@ -236,7 +228,7 @@ mod tests {
     async fn on_break_and_cancel_only_drop_runs_and_a_session_stays_open() {
         let t = Timings::of(run).await;
         for label in ["Break", "Cancel"] {
-            assert_open(&t[label], [1, 1]);
+            assert_open(&t, label, [1, 1]);
             let ended: Vec<_> = t[label].lanes.iter().map(|lane| lane.ended).collect();
             assert_eq!(ended, [Cancelled; 2], "the call and the look-up, no close");
             let said: Vec<_> = t[label].said.iter().map(|said| &said.text).collect();
@@ -253,9 +245,9 @@ mod tests {
             ("Break", 1, 3, Cancelled),
             ("Cancel", 1, 3, Cancelled),
         ] {
-            let variant = &t[&*format!("{ending}, an owner")];
-            assert_open(variant, [open, 0]);
-            let lanes = ["with_owner", "look_up", "close"].map(|lane| variant.lane(lane));
+            let label = &*format!("{ending}, an owner");
+            assert_open(&t, label, [open, 0]);
+            let lanes = ["with_owner", "look_up", "close"].map(|lane| t[label].lane(lane));
             assert_eq!(lanes.map(|lane| lane.ended), [ended, ended, Returned]);
             let ends = [2, time - 1, time].map(ticks);
             assert_eq!(lanes.map(|lane| lane.end), ends, "{ending}");
