@@ -67,8 +67,8 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     ] {
         let (belt, receiver) = channel(PLACES);
         let van = unload_and_say_so(&belt, sentinels);
-        let work = until_deadline(van, receiver, SORTERS);
-        t.time(label, law, work).await?;
+        t.time(label, law, until_deadline(van, receiver, SORTERS))
+            .await?;
         count(t, label);
     }
 
@@ -92,10 +92,7 @@ async fn unload(parcels: [u32; 2], belt: Sender<u32>) -> Result<(), SendError<u3
 
 /// As in Python: the queue outlives its producers, so its end is a message like any other.
 #[instrument(ret, err, skip(belt))]
-async fn unload_and_say_so(
-    belt: &Sender<Option<u32>>,
-    sentinels: usize,
-) -> Result<(), SendError<Option<u32>>> {
+async fn unload_and_say_so(belt: &Sender<Option<u32>>, sentinels: usize) -> Result<()> {
     for parcel in VANS.concat() {
         belt.send(Some(parcel)).await?;
     }
