@@ -1,29 +1,29 @@
 //! # A guard that is held over a wait
 //!
-//! Two clerks each make a deposit and wait for a receipt, 1 tick, while they hold the lock of the account. With a guard
-//! of `std::sync::Mutex` the second clerk blocks the thread until the lock is free, and the first one needs that thread
-//! to go on: 0 deposits, until the process is killed after 2 s. With tokio's mutex the two take turns, 2 deposits in 2
-//! ticks. With std's lock taken after the wait they wait together, 2 deposits in 1 tick.
+//! Two clerks each make a deposit and then wait for a receipt, 1 tick. If they hold a `std::sync::MutexGuard` while they
+//! wait, the second clerk blocks the thread until the lock is free, and the first one needs that thread to go on: 0
+//! receipts, and the process is killed after 2 s. With tokio's mutex the two take turns, 2 receipts in 2 ticks. With a
+//! guard of std's that is dropped before the wait they wait together, 2 receipts in 1 tick.
 //!
 //! asyncio: Lock, threading.Lock
 //!
 //! real clock: it blocks a thread for ever, in a process of its own
 //!
 //! ```python
-//! with threading.Lock():          # freezes the loop as soon as a second task gets here
+//! with thread_lock:               # threading.Lock(): a second task that gets here freezes the loop
 //!     await receipt()
-//! async with asyncio.Lock():      # the second task waits, and the loop goes on
+//! async with lock:                # asyncio.Lock(): a second task waits, and the loop goes on
 //!     await receipt()
 //! ```
 //!
-//! Not the same: Python runs the first form without a word. `tokio::spawn` refuses it in Rust ("future cannot be sent
-//! between threads safely"), since the guard isn't `Send`. But `join!`, `block_on` and `LocalSet` don't ask for `Send`;
-//! there it compiles, and freezes. Clippy's `await_holding_lock`, on by default, sees it in all of them.
+//! Not the same: Python runs the first form without a word. In Rust a future that holds this guard over an `.await` isn't
+//! `Send`, so `tokio::spawn` refuses it ("future cannot be sent between threads safely"). `block_on`, as here, doesn't
+//! ask for `Send`: the code compiles and freezes. Clippy's `await_holding_lock`, on by default, sees it either way.
 
 use std::{io::Write, sync::Mutex as StdMutex, time::Duration};
 
 use anyhow::Result;
-use futures_util::future::{join, try_join_all};
+use futures_util::future::{join_all, try_join_all};
 use timing::{
     Timings,
     law::{max, none, sum},
@@ -37,38 +37,31 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const NO_PANIC: &str = "no clerk panics while holding the lock";
 
 pub async fn run(t: &mut Timings) -> Result<()> {
-    // Nothing in this process could stop a thread that waits for itself, so another process runs it.
+    // Nothing in this process could end a thread that is blocked on a lock that only it can release. So another process
+    // runs it, and the timeline has no lanes of it.
     let frozen = chapter::apart("held_guard::freezes", PATIENCE);
     let frozen = t.time("std, over the wait", none(), frozen).await?;
-    t.count("deposits", frozen.said.len());
+    t.count("receipts", frozen.said.len());
     t.count("killed", if frozen.killed { "yes" } else { "no" });
-    let spawn = Spawn(std_over_the_wait(1, &StdMutex::new(0))).takes_it();
-    t.count("spawn takes it", spawn);
+    t.count("Send", Is(std_over_the_wait(1, &StdMutex::new(0))).send());
 
     let account = Mutex::new(0);
-    let both = join(
-        tokio_over_the_wait(1, &account),
-        tokio_over_the_wait(2, &account),
-    );
-    t.time("tokio, over the wait", sum([1, 1]), both).await;
-    t.count("deposits", account.into_inner());
-    let spawn = Spawn(tokio_over_the_wait(1, &Mutex::new(0))).takes_it();
-    t.count("spawn takes it", spawn);
+    let both = [1, 2].map(|clerk| tokio_over_the_wait(clerk, &account));
+    let receipts = t.time("tokio, over the wait", sum([1, 1]), join_all(both));
+    let receipts = receipts.await.len();
+    t.count("receipts", receipts);
+    t.count("Send", Is(tokio_over_the_wait(1, &Mutex::new(0))).send());
 
     let account = StdMutex::new(0);
-    let both = join(
-        std_after_the_wait(1, &account),
-        std_after_the_wait(2, &account),
-    );
-    t.time("std, after the wait", max([1, 1]), both).await;
-    t.count("deposits", *account.lock().expect(NO_PANIC));
-    let spawn = Spawn(std_after_the_wait(1, &StdMutex::new(0))).takes_it();
-    t.count("spawn takes it", spawn);
+    let both = [1, 2].map(|clerk| std_before_the_wait(clerk, &account));
+    let receipts = t.time("std, before the wait", max([1, 1]), join_all(both));
+    let receipts = receipts.await.len();
+    t.count("receipts", receipts);
+    t.count("Send", Is(std_before_the_wait(1, &StdMutex::new(0))).send());
     Ok(())
 }
 
-/// Run in the other process. The first deposit holds the lock while it waits. The second one blocks the thread until
-/// the lock is free, and the first one needs that thread to go on.
+/// Run in the other process.
 pub fn freezes() -> Result<()> {
     let account = StdMutex::new(0);
     let both = [1, 2].map(async |clerk| {
@@ -84,47 +77,51 @@ pub fn freezes() -> Result<()> {
 #[instrument(ret, skip(account))]
 async fn std_over_the_wait(clerk: u32, account: &StdMutex<u32>) -> u32 {
     let mut balance = account.lock().expect(NO_PANIC); // <- the difference
-    writes_the_receipt().await;
     *balance += 1;
+    writes_the_receipt().await;
     *balance
 }
 
-/// While this one waits, the second clerk waits for the lock as one waits for a timer: the thread is free.
+/// The second clerk waits for this lock as one waits for a timer: the thread is free meanwhile.
 #[instrument(ret, skip(account))]
 async fn tokio_over_the_wait(clerk: u32, account: &Mutex<u32>) -> u32 {
     let mut balance = account.lock().await; // <- the difference
-    writes_the_receipt().await;
     *balance += 1;
+    writes_the_receipt().await;
     *balance
 }
 
-/// Nothing that is read before the wait is used after it, so the lock isn't needed any earlier.
+/// The block ends the guard's life. `drop(balance)` would release the lock as well, but the compiler would still count
+/// the guard among what the future holds over the wait.
 #[instrument(ret, skip(account))]
-async fn std_after_the_wait(clerk: u32, account: &StdMutex<u32>) -> u32 {
+async fn std_before_the_wait(clerk: u32, account: &StdMutex<u32>) -> u32 {
+    let balance = {
+        let mut balance = account.lock().expect(NO_PANIC); // <- the difference
+        *balance += 1;
+        *balance
+    };
     writes_the_receipt().await;
-    let mut balance = account.lock().expect(NO_PANIC); // <- the difference
-    *balance += 1;
-    *balance
+    balance
 }
 
 async fn writes_the_receipt() {
     sleep(ticks(1)).await;
 }
 
-/// Asks the compiler whether `tokio::spawn` would take a future: it has to be `Send`. A type's own method comes before
-/// one of a trait, and only a future that is `Send` has the method of its own.
-struct Spawn<F>(F);
+/// Whether a future is `Send`, which `tokio::spawn` asks for. Rust looks at a type's own methods before those of its
+/// traits, and only a future that is `Send` has the own one.
+struct Is<F>(F);
 
-impl<F: Send> Spawn<F> {
-    fn takes_it(&self) -> &'static str {
+impl<F: Send> Is<F> {
+    fn send(&self) -> &'static str {
         "yes"
     }
 }
 
 trait OrNot {
-    fn takes_it(&self) -> &'static str {
+    fn send(&self) -> &'static str {
         "no"
     }
 }
 
-impl<F> OrNot for Spawn<F> {}
+impl<F> OrNot for Is<F> {}

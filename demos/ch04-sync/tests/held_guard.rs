@@ -5,7 +5,7 @@ use std::process::Command;
 use timing::report::{Outcome, Report};
 
 #[test]
-fn stds_guard_over_a_wait_freezes_its_runtime_and_the_other_forms_make_both_deposits() {
+fn stds_guard_over_a_wait_freezes_its_runtime_and_the_other_forms_write_both_receipts() {
     let output = Command::new(env!("CARGO_BIN_EXE_ch04-sync"))
         .args(["held-guard", "--json", "-"])
         .output()
@@ -20,17 +20,12 @@ fn stds_guard_over_a_wait_freezes_its_runtime_and_the_other_forms_make_both_depo
     };
 
     assert_eq!(frozen.label, "std, over the wait");
-    assert_eq!(*frozen.count("deposits"), 0);
+    assert_eq!(*frozen.count("receipts"), 0);
     assert_eq!(*frozen.count("killed"), "yes");
-    assert_eq!(*frozen.count("spawn takes it"), "no");
+    assert_eq!(*frozen.count("Send"), "no");
     for finished in [in_turn, together] {
-        assert_eq!(*finished.count("deposits"), 2, "{}", finished.label);
-        assert_eq!(
-            *finished.count("spawn takes it"),
-            "yes",
-            "{}",
-            finished.label
-        );
+        assert_eq!(*finished.count("receipts"), 2, "{}", finished.label);
+        assert_eq!(*finished.count("Send"), "yes", "{}", finished.label);
     }
     assert!(in_turn.elapsed >= report.tick * 2);
     assert!(together.elapsed >= report.tick);
