@@ -29,11 +29,15 @@ use crate::{
     raw::{self, TakenOver},
     routes,
     shared::Shared,
+    slow_head::Socket,
     stats::InFlight,
 };
 
 /// How long a graceful shutdown waits for requests in flight.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// The largest head of a request, in bytes. hyper allows a hundred headers in it.
+const LARGEST_HEAD: usize = 64 << 10;
 
 /// What the handle tells the accept loop and every connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -139,9 +143,13 @@ async fn converse(
         }
         Ok(response)
     });
-    // hyper gets no timer, so it sets no timeout for a slow head: on a paused clock that timeout would be the next
-    // thing to happen, and an idle client would find its connection closed.
+    let limit = connection.shared.head_timeout();
+    let stream = Socket::new(stream);
     let mut http = http1::Builder::new();
+    http.max_header_size(LARGEST_HEAD);
+    if let Some(limit) = limit {
+        http.timer(stream.timer(limit)).header_read_timeout(limit);
+    }
     // Answers are small: copied behind its head into one buffer each costs a plain write, which the kernel does
     // faster than a vectored one.
     http.writev(false);
@@ -163,7 +171,7 @@ async fn converse(
     if let Some(response) = raw {
         // Nothing in such an answer is worth waiting for at a shutdown, and some of them never end.
         tokio::select! {
-            () = raw::play(io.into_inner(), read_buf, response) => {}
+            () = raw::play(io.into_inner().stream, read_buf, response) => {}
             () = told(&mut stop, Stop::Gracefully) => {}
         }
     }

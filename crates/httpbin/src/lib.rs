@@ -40,7 +40,10 @@
 //! * A seed gives `/bytes` the same bytes every time, though not the bytes Python's generator would give.
 //! * Text outside ASCII stands in the JSON as itself, not as `\u` escapes.
 //! * `multipart/form-data` is read as far as HTTP clients write it: quoted names without semicolons, no nested parts.
-//! * A request body may have 16 MiB; a larger one is answered 413.
+//! * A request body may have 16 MiB; a larger one is answered 413. The head of a request may have
+//!   64 KiB and a hundred headers; a larger one is answered 431.
+//! * On a thread of its own, and as a program, a server closes a connection when the head of a request isn't complete
+//!   10 s after its first byte ([`Server::set_head_timeout`]).
 //! * The answers of `/stand-in/broken`, and a download that is cut, don't come from hyper: they have no Date header and
 //!   end their connection. A shutdown doesn't wait for them.
 //! * A member of a chat room counts as a request in flight until it leaves. A message may have 64 KiB; who is more than
@@ -52,12 +55,14 @@ mod body;
 mod chat;
 mod connection;
 mod json;
+mod listen;
 mod pairs;
 mod random;
 mod raw;
 mod routes;
 mod server;
 mod shared;
+mod slow_head;
 mod stats;
 
 pub use server::Server;

@@ -75,6 +75,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Command, String> {
 async fn serve(port: u16) -> io::Result<u8> {
     let mut signals = Signals::new()?;
     let server = Server::start_on(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
+    server.set_head_timeout(Some(Server::HEAD_TIMEOUT));
     say(&format!("{}\n", server.url()));
     let signal = signals.next().await;
     tokio::select! {

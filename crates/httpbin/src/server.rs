@@ -1,27 +1,19 @@
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     sync::{Arc, mpsc},
     thread,
+    time::Duration,
 };
 
-use tokio::{
-    net::{TcpListener, TcpSocket},
-    runtime,
-    sync::watch,
-};
+use tokio::sync::watch;
 
 use crate::{
     Stats,
     connection::{Stop, serve},
+    listen::{LOOPBACK, bind, bind_on_new_runtime},
     shared::Shared,
 };
-
-/// Lessons open hundreds of connections in one instant, before the loop comes round to accept the first. The kernel
-/// lowers this to its own limit (`net.core.somaxconn`).
-const BACKLOG: u32 = 4096;
-
-const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// A running server.
 ///
@@ -46,6 +38,9 @@ pub struct Server {
 }
 
 impl Server {
+    /// How long the head of a request may take, from its first byte, on a server that has a thread of its own: 10 s.
+    pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
     /// Starts on the caller's runtime, on 127.0.0.1 and a port the system chooses.
     ///
     /// On a paused clock `/delay` waits in virtual time, since server and client share the one runtime.
@@ -130,6 +125,7 @@ impl Server {
                 Err(error) => return drop(started.send(Err(error))),
             };
             let (server, stopped) = Self::new(addr);
+            server.set_head_timeout(Some(Self::HEAD_TIMEOUT));
             let shared = Arc::clone(&server.shared);
             if started.send(Ok(server)).is_ok() {
                 runtime.block_on(serve(listener, shared, stopped));
@@ -175,6 +171,22 @@ impl Server {
     /// ```
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Limits how long the head of a request may take, from its first byte, on connections that are accepted from now
+    /// on; one that takes longer has its connection closed. Connections on which nothing comes stay open.
+    ///
+    /// A server on the caller's runtime has no limit at first, since that runtime's clock may be paused: while a head
+    /// is on its way nothing else may be going on, and the limit would be the next thing to happen.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let server = httpbin::Server::on_thread()?;
+    /// server.set_head_timeout(Some(Duration::from_millis(500)));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn set_head_timeout(&self, limit: Option<Duration>) {
+        self.shared.set_head_timeout(limit);
     }
 
     /// What the server has counted so far.
@@ -256,28 +268,4 @@ impl Drop for Server {
 fn join(thread: thread::JoinHandle<()>) {
     // A panic there was printed by its hook; handed on from a `drop` it would abort the process.
     drop(thread.join());
-}
-
-fn bind_on_new_runtime() -> io::Result<(runtime::Runtime, TcpListener)> {
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let listener = {
-        let _entered = runtime.enter();
-        bind(LOOPBACK)?
-    };
-    Ok((runtime, listener))
-}
-
-fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket = match addr {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
-    // Otherwise a given port is refused for a minute after a server on it has closed connections. On Windows the same
-    // option means that two servers may share the port.
-    #[cfg(not(windows))]
-    socket.set_reuseaddr(true)?;
-    socket.bind(addr)?;
-    socket.listen(BACKLOG)
 }

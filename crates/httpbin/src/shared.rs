@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use hyper::header::HeaderValue;
@@ -14,6 +15,7 @@ use crate::stats::Counters;
 pub(crate) struct Shared {
     pub(crate) addr: SocketAddr,
     pub(crate) counters: Arc<Counters>,
+    head_timeout: Mutex<Option<Duration>>,
     attempts: Mutex<HashMap<String, u64>>,
     digests: Mutex<HashMap<(u64, u64), HeaderValue>>,
     #[cfg(feature = "websocket")]
@@ -25,11 +27,21 @@ impl Shared {
         Self {
             addr,
             counters: Arc::default(),
+            head_timeout: Mutex::default(),
             attempts: Mutex::default(),
             digests: Mutex::default(),
             #[cfg(feature = "websocket")]
             rooms: Arc::default(),
         }
+    }
+
+    /// How long the head of a request may take on connections that are accepted from now on.
+    pub(crate) fn head_timeout(&self) -> Option<Duration> {
+        *lock(&self.head_timeout)
+    }
+
+    pub(crate) fn set_head_timeout(&self, limit: Option<Duration>) {
+        *lock(&self.head_timeout) = limit;
     }
 
     /// Counts a request for a key, from 1.
@@ -54,7 +66,7 @@ impl Shared {
     }
 }
 
-/// Each change of these maps is one call that leaves them whole, so a poisoned lock guards sound ones.
+/// Each change of what these hold is one call that leaves it whole, so a poisoned lock guards sound ones.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -36,7 +36,7 @@ mod with_websockets {
     };
 
     use super::*;
-    use crate::client::{request, send, until};
+    use crate::client::{a_thousand, request, send, until};
 
     type Member = WebSocketStream<TcpStream>;
 
@@ -123,7 +123,7 @@ mod with_websockets {
     async fn a_thousand_members_hear_one() {
         let server = Server::on_thread().unwrap();
         let mut members = Vec::new();
-        for _ in 0..1000 {
+        for _ in 0..a_thousand() {
             members.push(enter(&server, "kitchen").await);
         }
         say(&mut members[0], "dinner").await;

@@ -122,6 +122,18 @@ pub async fn again(stream: &mut TcpStream, path: &str) -> Answer {
     }
 }
 
+/// A thousand, or as many connections as this process may have both ends of.
+pub fn a_thousand() -> usize {
+    let limit = rlimit::increase_nofile_limit(4000).unwrap_or(1024);
+    // The other tests, which run at the same time, need some too.
+    let connections = (limit.saturating_sub(1500) / 2).clamp(50, 1000) as usize;
+    if connections < 1000 {
+        let text = format!("only {connections} connections: this process may open {limit} files\n");
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
+    }
+    connections
+}
+
 /// Waits until `holds`, which it has to within a time that only a hang can reach.
 pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let wait = async {

@@ -22,6 +22,8 @@ mod paths;
 #[cfg(unix)]
 mod program;
 #[cfg(test)]
+mod robust;
+#[cfg(test)]
 mod stats;
 #[cfg(test)]
 mod waiting;

@@ -120,6 +120,13 @@ fn a_port_in_use_is_an_error() {
     assert!(said.contains(&port) && said.lines().count() == 1, "{said}");
 }
 
+#[test]
+fn as_a_program_it_listens_on_loopback_only() {
+    let (_server, addr) = Running::start(program(&["--port", "0"]));
+    assert!(TcpStream::connect(addr).is_ok());
+    assert!(TcpStream::connect(("127.0.0.2", addr.port())).is_err());
+}
+
 #[tokio::test]
 async fn out_of_file_descriptors_it_waits_for_some() {
     let mut limited = Command::new("sh");
