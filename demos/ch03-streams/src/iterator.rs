@@ -2,8 +2,8 @@
 //!
 //! Three returned books come down a belt, one each tick. Both forms hand out 3 books in 3 ticks, and `None` at the
 //! end. `async fn next` is the short one. A `Stream` is a function that is polled: 7 times here, 3 times "not yet", 3
-//! times a book, and once "no more". It takes more lines, and every adaptor works on it: of 3 books, those that are
-//! overdue.
+//! times a book, and once "no more". It takes more lines, and adaptors work on it: `filter` hands on the 2 books
+//! numbered above 10.
 //!
 //! asyncio: async for, __aiter__, __anext__, StopAsyncIteration
 //!
@@ -65,15 +65,15 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     t.count("books", shelved);
     t.count("polls", belt.polls);
 
-    let overdue = Belt::new().filter(|book| std::future::ready(*book > 10));
-    let overdue: Vec<u32> = t
+    let above_ten = Belt::new().filter(|book| std::future::ready(*book > 10));
+    let above_ten: Vec<u32> = t
         .time(
             "a Stream, filtered",
             sum([1; RETURNED.len()]),
-            overdue.collect(),
+            above_ten.collect(),
         )
         .await;
-    t.count("books", overdue.len());
+    t.count("books", above_ten.len());
     Ok(())
 }
 
@@ -82,8 +82,7 @@ fn shelve(book: u32) {
     info!("on its shelf");
 }
 
-/// An iterator for a `while let`. That is all it is for: `next` borrows the hatch until it is done, and no adaptor
-/// knows this type.
+/// Good for a `while let`, and for nothing else: the adaptors ask for a `Stream`.
 struct Hatch {
     books: VecDeque<u32>,
 }
@@ -120,8 +119,8 @@ impl Belt {
 impl Stream for Belt {
     type Item = u32;
 
-    /// `self` is pinned, since a stream may hold a future that points into itself. All fields of this one may be moved,
-    /// so it is `Unpin`, and the pin can be used like a `&mut`.
+    /// `self` is pinned, since a stream may hold a future that points into itself. All fields of this one may be
+    /// moved, so it is `Unpin`, and the pin can be used like a `&mut`.
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<u32>> {
         self.polls += 1;
         if self.books.is_empty() {

@@ -16,7 +16,7 @@
 //!
 //! Not the same: `create_task` copies the context, so every task inherits every variable. tokio copies nothing. A
 //! value is there in the future that `scope` makes and nowhere else, and it can't be set, only shadowed by a scope
-//! inside. For a number on every log line a `tracing` span does the same, and says so in each line.
+//! inside. For a number on every log line a `tracing` span will do.
 
 use anyhow::Result;
 use timing::{Timings, law::exactly, ticks};
@@ -71,7 +71,8 @@ async fn looks_up(book: &'static str) -> bool {
     notes_down()
 }
 
-/// Two calls below the scope, and nothing was handed to it. `get` would panic outside of a scope; `try_with` says so.
+/// Two calls below the scope, and nothing was handed to it. Outside of a scope `get` would panic; `try_with`
+/// returns an error.
 fn notes_down() -> bool {
     let reader = SERVED.try_with(|reader| *reader);
     match reader {

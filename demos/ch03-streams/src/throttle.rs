@@ -1,9 +1,9 @@
 //! # `throttle`: a gap between items, and what waits meanwhile
 //!
-//! `throttle(1)` hands out one item a tick at most, and drops none: 4 books that are all there come at 0, 1, 2 and 3
+//! `throttle(1)` hands out one item a tick at most, and drops none: 4 books that are all ready come at 0, 1, 2 and 3
 //! ticks, and the end comes at 4. A stream that does nothing until it is polled stands still during the gap. So a
 //! book that takes 2 ticks comes every 3 ticks: 3 books and the end take 9. If a task waits for the books, gap and
-//! wait overlap: the books come every 2 ticks, and all of it takes 7.
+//! wait overlap: the books come every 2 ticks, and 3 books and the end take 7.
 //!
 //! asyncio: async for
 //!
@@ -24,9 +24,9 @@ use tokio_stream::{Stream, StreamExt, iter, wrappers::ReceiverStream};
 use tracing::instrument;
 
 pub async fn run(t: &mut Timings) -> Result<()> {
-    // A gap follows every book. The end of the stream is found out by one more poll, so it comes after the last gap.
+    // A gap follows every book. It takes one more poll to find the end of the stream, so it comes after the last gap.
     let books = iter([1, 2, 3, 4]).throttle(ticks(1)).map(received);
-    let books: Vec<_> = t.time("all are there", sum([1; 4]), books.collect()).await;
+    let books: Vec<_> = t.time("all ready", sum([1; 4]), books.collect()).await;
     t.count("books", books.len());
 
     let books = comes_when_asked().throttle(ticks(1)).map(received);
@@ -90,7 +90,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn throttle_keeps_a_gap_and_drops_nothing() {
         let t = Timings::of(run).await;
-        let label = "all are there";
+        let label = "all ready";
         assert_eq!(received_at(&t, label), [0, 1, 2, 3].map(ticks));
         assert_eq!(*t[label].count("books"), 4);
         assert_eq!(t[label].elapsed, ticks(4));

@@ -1,9 +1,10 @@
 //! # A timer that reports when its scope ends
 //!
 //! A loan is 2 ticks to find the book and 1 tick to stamp it. A guard takes the time when it is made, and its `Drop`
-//! reports how long it has lived. Nested, three guards report 2, 1 and 3 ticks. After an error at 2 ticks the two
-//! that have begun report 2 and 2, and after a cancel at 1 tick they report 1 and 1. The guard needs a variable:
-//! bound to `_` it is dropped in the line that makes it, and reports 0 for a loan of 3 ticks.
+//! reports how long it has lived. Three guards, for the finding, the stamping and the whole loan, report 2, 1 and 3
+//! ticks. After an error at 2 ticks the two that have begun report 2 and 2, and after a cancel at 1 tick they report
+//! 1 and 1. The guard needs a variable: bound to `_` it is dropped in the line that makes it, and reports 0 for a
+//! loan of 3 ticks.
 //!
 //! asyncio: contextmanager, perf_counter
 //!
@@ -17,7 +18,7 @@
 //!
 //! Not the same: without `try` and `finally` the Python timer reports nothing after an error or a cancel. `Drop`
 //! needs no such care. A `with` block says where the time ends; a guard ends with the block it stands in, in reverse
-//! order, or earlier by `drop(guard)`. To report needs no `await`, so this clean-up fits into `Drop` (see `guard`).
+//! order, or earlier by `drop(guard)`. Reporting needs no `await`, so this clean-up fits into `Drop` (see `guard`).
 
 use std::{cell::RefCell, time::Duration};
 
@@ -90,7 +91,7 @@ struct Timer<'a> {
 
 impl<'a> Timer<'a> {
     fn starts(name: &'static str, reports: &'a Reports) -> Self {
-        // tokio's clock: it stands still in a test that pauses it, where std's would measure nothing of the waits.
+        // tokio's clock, not std's: in a test that pauses it, only tokio's clock moves on with the waits.
         let begun = Instant::now();
         Self {
             name,

@@ -1,10 +1,9 @@
 //! # Two at a time: in their order, or as they are ready
 //!
-//! Four look-ups take 3, 1, 1 and 2 ticks. `then` makes one after another, 7 ticks. `buffered(2)` has 2 in flight
-//! and keeps the order of the list, 5 ticks: a result that is ready before its turn keeps its place among the two,
-//! so no other look-up begins. `buffer_unordered(2)` also has 2 in flight and hands out each result when it is
-//! ready, 4 ticks: another look-up begins at once. Its order is 4 15 31 92, so each result has to say what it
-//! belongs to.
+//! Four look-ups take 3, 1, 1 and 2 ticks. `then` makes one after another, 7 ticks. `buffered(2)` has 2 in flight and
+//! keeps the order of the list, 5 ticks: a result that is ready before its turn still counts as one of the two, so no
+//! other look-up begins. `buffer_unordered(2)` also has 2 in flight and hands out each result when it is ready, 4
+//! ticks: another look-up begins at once. Its order is 4 15 31 92, so each result has to say what it belongs to.
 //!
 //! asyncio: as_completed
 //!
@@ -18,8 +17,9 @@
 //! ```
 //!
 //! Not the same: `as_completed` makes a task for every call at once, and the semaphore lets two of them go on. Here
-//! no future is made before there is room for it, so the list may be endless. No task is made either: all futures
-//! are polled from one. A bound of 0 isn't an error. It never begins anything, and the stream never ends.
+//! no future is made before there is room for it, so the list may be endless. No task is made either: the futures
+//! borrow the desk, and all are polled from one task. A bound of 0 isn't an error. It never begins anything, and the
+//! stream never ends.
 
 use std::cell::Cell;
 
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn buffered_keeps_the_order_and_a_result_before_its_turn_keeps_its_place() {
+    async fn buffered_keeps_the_order_and_counts_a_result_until_its_turn() {
         let t = Timings::of(run).await;
         let buffered = &t["buffered(2)"];
         assert_eq!(buffered.elapsed, ticks(5));
