@@ -1,0 +1,7 @@
+//! Many requests, one thread.
+
+mod options;
+
+chapter::lessons![
+    options::Options;
+];
