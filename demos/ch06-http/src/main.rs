@@ -1,7 +1,8 @@
 //! Many requests, one thread.
 
+mod get;
 mod options;
 
-chapter::lessons![
-    options::Options;
+chapter::lessons![options::Options;
+    on_loop get,
 ];
