@@ -1,25 +1,24 @@
 //! # An event: a state that lasts, or a wake-up that doesn't
 //!
-//! Three customers wait for the doors of a bank, which open after 2 ticks. A `watch`, a `Notify` and a
-//! `CancellationToken` let all 3 in at 2. If the doors open before the customers come, the `watch` and the token let
-//! 3 in at once, since they keep their state. `notify_waiters` wakes those who wait at that moment, so it lets in 0;
-//! `notify_one` stores one wake-up, so it lets in 1. If the doors are opened and shut again without an `.await` in
-//! between, the `watch` lets in 0: when the customers get a turn to look, the doors are shut.
+//! Three customers wait for a bank to open, which it does after 2 ticks. A `watch`, a `Notify` and a
+//! `CancellationToken` let all 3 in at 2. If the bank opens before they come, the `watch` and the token let in 3 at
+//! once, since they keep their state. `notify_waiters` wakes only those who wait at that moment: it lets in 0. Two
+//! calls of `notify_one` store one wake-up, not two: they let in 1. If a `watch` is set and cleared with no `.await`
+//! in between, it lets in 0: on this one thread nobody can look before it is cleared. If it is set, cleared
+//! overnight and set again, it lets in 3 on each of two days.
 //!
 //! asyncio: Event
 //!
 //! ```python
-//! doors = asyncio.Event()
-//! await doors.wait()            # each of three customers
-//! doors.set(); doors.clear()    # wakes all three
+//! opening = asyncio.Event()
+//! await opening.wait()              # each of three customers
+//! opening.set(); opening.clear()    # wakes all three
 //! ```
 //!
-//! Not the same: an asyncio Event does both. It has a state, for those who come later, and `set` wakes all who wait
-//! even if `clear` follows at once. tokio has a type for each. A `watch` has the state, which can be set and cleared
-//! any number of times. A `Notify` has no state: `notify_waiters` wakes all 3, as `set` and `clear` together do in
-//! asyncio. A `CancellationToken` can be set, and never cleared.
-
-use std::future::pending;
+//! Not the same: asyncio's Event keeps a state for those who come later, and its `set` also lets in all who wait,
+//! even if `clear` follows at once. tokio has a type for each. A `watch` keeps a state that can be set and cleared;
+//! each customer looks at it when it has a turn. `notify_waiters` lets in all who wait and keeps nothing, as `set`
+//! and `clear` together do in asyncio. A `CancellationToken` is set once and never cleared.
 
 use anyhow::Result;
 use futures_util::future::join_all;
@@ -29,7 +28,7 @@ use timing::{
     ticks,
 };
 use tokio::{
-    select,
+    join,
     sync::{Notify, watch},
     time::{sleep, timeout},
 };
@@ -41,112 +40,111 @@ const CUSTOMERS: u32 = 3;
 const PATIENCE: u32 = 3;
 
 pub async fn run(t: &mut Timings) -> Result<()> {
-    let doors = watch::Sender::new(false);
-    let three = customers_first(|| shown_open(&doors), || set(&doors, true));
-    let let_in = t.time("watch", exactly(2), three).await;
+    let sign = watch::Sender::new(false);
+    let visits = customers_first(|| until_open(&sign), || set(&sign, true));
+    let let_in = t.time("watch", exactly(2), visits).await;
     t.count("let in", let_in);
 
     let bell = Notify::new();
-    let three = customers_first(|| bell.notified(), || bell.notify_waiters());
-    let let_in = t.time("Notify", exactly(2), three).await;
+    let visits = customers_first(|| bell.notified(), || bell.notify_waiters());
+    let let_in = t.time("Notify", exactly(2), visits).await;
     t.count("let in", let_in);
 
-    let doors = CancellationToken::new();
-    let three = customers_first(|| doors.cancelled(), || doors.cancel());
-    let let_in = t.time("token", exactly(2), three).await;
+    let token = CancellationToken::new();
+    let visits = customers_first(|| token.cancelled(), || token.cancel());
+    let let_in = t.time("token", exactly(2), visits).await;
     t.count("let in", let_in);
 
-    let doors = watch::Sender::new(false);
-    let three = doors_first(|| shown_open(&doors), || set(&doors, true));
-    let let_in = t.time("watch, set before", exactly(0), three).await;
+    let sign = watch::Sender::new(false);
+    let visits = bank_first(|| until_open(&sign), || set(&sign, true));
+    let let_in = t.time("watch, set before", exactly(0), visits).await;
     t.count("let in", let_in);
 
-    let doors = CancellationToken::new();
-    let three = doors_first(|| doors.cancelled(), || doors.cancel());
-    let let_in = t.time("token, set before", exactly(0), three).await;
-    t.count("let in", let_in);
-
-    let bell = Notify::new();
-    // <- the difference: a bell has no state, and the three come after it has rung.
-    let three = doors_first(|| bell.notified(), || bell.notify_waiters());
-    let let_in = t
-        .time("notify_waiters before", exactly(PATIENCE), three)
-        .await;
+    let token = CancellationToken::new();
+    let visits = bank_first(|| token.cancelled(), || token.cancel());
+    let let_in = t.time("token, set before", exactly(0), visits).await;
     t.count("let in", let_in);
 
     let bell = Notify::new();
-    // With nobody there to be woken, one wake-up is kept for the first who comes.
-    let three = doors_first(|| bell.notified(), || bell.notify_one());
-    let let_in = t.time("notify_one before", exactly(PATIENCE), three).await;
+    // <- the difference: the bell rings before they come, and who comes later can't see that it has rung.
+    let visits = bank_first(|| bell.notified(), || bell.notify_waiters());
+    let law = exactly(PATIENCE);
+    let let_in = t.time("notify_waiters before", law, visits).await;
     t.count("let in", let_in);
 
-    let doors = watch::Sender::new(false);
-    let three = customers_first(
-        || shown_open(&doors),
+    let bell = Notify::new();
+    let visits = bank_first(
+        || bell.notified(),
         || {
-            set(&doors, true);
-            set(&doors, false); // <- the difference: the customers are woken, and see this state only
+            bell.notify_one();
+            bell.notify_one(); // a wake-up is stored already, so this one is lost
         },
     );
-    let let_in = t
-        .time("watch, set and cleared", exactly(PATIENCE), three)
-        .await;
+    let law = exactly(PATIENCE);
+    let let_in = t.time("notify_one twice before", law, visits).await;
     t.count("let in", let_in);
 
-    let two_days = t.time("watch, set again", sum([2, 2]), on_two_days()).await;
-    t.count("let in", two_days);
+    let sign = watch::Sender::new(false);
+    let visits = customers_first(
+        || until_open(&sign),
+        || {
+            set(&sign, true);
+            set(&sign, false); // <- the difference: when the customers look again, they see this
+        },
+    );
+    let law = exactly(PATIENCE);
+    let let_in = t.time("watch, set and cleared", law, visits).await;
+    t.count("let in", let_in);
+
+    let let_in = t.time("watch, set again", sum([2, 2]), two_days()).await;
+    t.count("let in", let_in);
     Ok(())
 }
 
-/// The customers come at 0, and the doors open at 2. It ends with the last customer, so it takes no time if none of
-/// them has to wait for the opening.
-async fn customers_first(doors: impl AsyncFn(), open: impl FnOnce()) -> usize {
+/// The customers come at 0, and the bank opens at 2. Returns how many customers were let in.
+async fn customers_first(waits: impl AsyncFn(), opens: impl FnOnce()) -> usize {
     let opening = async {
         sleep(ticks(2)).await;
-        open();
-        pending().await // so that only the other branch can end the `select!`
+        opens();
     };
-    select! {
-        let_in = three_customers(doors) => let_in,
-        never = opening => never,
-    }
+    join!(three_customers(waits), opening).0
 }
 
-/// The doors open, and then the customers come.
-async fn doors_first(doors: impl AsyncFn(), open: impl FnOnce()) -> usize {
-    open();
-    three_customers(doors).await
+/// The bank opens, and then the customers come. Returns how many were let in.
+async fn bank_first(waits: impl AsyncFn(), opens: impl FnOnce()) -> usize {
+    opens();
+    three_customers(waits).await
 }
 
-async fn on_two_days() -> usize {
-    let doors = watch::Sender::new(false);
-    let first = customers_first(|| shown_open(&doors), || set(&doors, true)).await;
-    set(&doors, false); // or the customers of the second day would be let in at once
-    first + customers_first(|| shown_open(&doors), || set(&doors, true)).await
+async fn two_days() -> usize {
+    let sign = watch::Sender::new(false);
+    let first = customers_first(|| until_open(&sign), || set(&sign, true)).await;
+    set(&sign, false); // or the customers of the second day would be let in at once
+    first + customers_first(|| until_open(&sign), || set(&sign, true)).await
 }
 
 /// Looks at the state, and again after each change of it, until it is "open".
-async fn shown_open(doors: &watch::Sender<bool>) {
-    let mut sign = doors.subscribe();
+async fn until_open(sign: &watch::Sender<bool>) {
+    let mut sign = sign.subscribe();
     let open = sign.wait_for(|open| *open).await;
     open.expect("its sender is borrowed here, so it isn't dropped");
 }
 
-/// `send` would fail, and change nothing, as long as nobody has subscribed. Doors open whether anybody waits or not.
-fn set(doors: &watch::Sender<bool>, open: bool) {
-    doors.send_replace(open);
+/// Not `send`: that fails, and leaves the state as it was, while there are no receivers.
+fn set(sign: &watch::Sender<bool>, open: bool) {
+    sign.send_replace(open);
 }
 
-/// Returns how many of them were let in.
-async fn three_customers(doors: impl AsyncFn()) -> usize {
-    let customers = (1..=CUSTOMERS).map(|n| customer(n, doors()));
+async fn three_customers(waits: impl AsyncFn()) -> usize {
+    let customers = (1..=CUSTOMERS).map(|n| customer(n, waits()));
     let let_in = join_all(customers).await;
     let_in.into_iter().filter(|let_in| *let_in).count()
 }
 
-#[instrument(ret, skip(doors))]
-async fn customer(n: u32, doors: impl Future<Output = ()>) -> bool {
-    timeout(ticks(PATIENCE), doors).await.is_ok()
+/// Returns whether this customer was let in.
+#[instrument(ret, skip(waits))]
+async fn customer(n: u32, waits: impl Future<Output = ()>) -> bool {
+    timeout(ticks(PATIENCE), waits).await.is_ok()
 }
 
 #[cfg(test)]
@@ -158,7 +156,6 @@ mod tests {
         test_runner::{Config, TestRunner},
     };
     use timing::on_virtual_clock;
-    use tokio::join;
 
     #[tokio::test(start_paused = true)]
     async fn three_who_wait_are_let_in_when_it_is_set() {
@@ -184,7 +181,7 @@ mod tests {
     async fn a_wake_up_that_nobody_waits_for_is_lost_or_stored_once() {
         let t = Timings::of(run).await;
         assert_eq!(*t["notify_waiters before"].count("let in"), 0);
-        assert_eq!(*t["notify_one before"].count("let in"), 1);
+        assert_eq!(*t["notify_one twice before"].count("let in"), 1);
     }
 
     #[tokio::test(start_paused = true)]
@@ -200,20 +197,23 @@ mod tests {
         let t = Timings::of(run).await;
         let again = &t["watch, set again"];
         assert_eq!(*again.count("let in"), 6);
-        assert_eq!(again.elapsed, ticks(4));
+        let ends = again.lanes.iter().map(|lane| lane.end);
+        assert!(ends.eq([2, 2, 2, 4, 4, 4].map(ticks)));
     }
+
     #[test]
     fn a_state_lets_in_all_who_come_and_a_bell_those_who_were_there() {
+        // In tenths of a tick: customers come at even times and the bank opens at an odd one, so there are no ties,
+        // and nobody waits as long as PATIENCE.
         let cases = (vec(0_u32..15, 0..6), 0_u32..15);
         let mut runner = TestRunner::new(Config::with_cases(512));
         let held = runner.run(&cases, |(come, opening)| {
-            let doors = watch::Sender::new(false);
+            let sign = watch::Sender::new(false);
             let bell = Notify::new();
             on_virtual_clock(async {
-                // They come at even tenths of a tick and the doors open at an odd one, so there are no ties.
                 let shown = join_all(come.iter().map(async |&n| {
                     tenths(2 * n).await;
-                    customer(n, shown_open(&doors)).await
+                    customer(n, until_open(&sign)).await
                 }));
                 let rung = join_all(come.iter().map(async |&n| {
                     tenths(2 * n).await;
@@ -221,7 +221,7 @@ mod tests {
                 }));
                 let opens = async {
                     tenths(2 * opening + 1).await;
-                    set(&doors, true);
+                    set(&sign, true);
                     bell.notify_waiters();
                 };
                 let (shown, rung, ()) = join!(shown, rung, opens);
