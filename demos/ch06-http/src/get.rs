@@ -5,7 +5,7 @@
 //! JSON. No code behind that call meets a page that is incomplete. The last two variants are about the request: some
 //! servers refuse a client that doesn't say who it is, and reqwest sends no User-Agent unless it is given one.
 //!
-//! asyncio: aiohttp.ClientSession.get, aiohttp.ClientResponse.json, json, User-Agent
+//! asyncio: aiohttp.ClientSession.get, ClientResponse.json, json, User-Agent
 //!
 //! real clock: real HTTP over real sockets
 //!

@@ -2,7 +2,9 @@
 
 mod get;
 mod options;
+mod together;
 
 chapter::lessons![options::Options;
     on_loop get,
+    on_loop together,
 ];
