@@ -1,9 +1,10 @@
-//! # A semaphore: so many at once, and no more
+//! # A semaphore: at most N at once
 //!
 //! Ten customers come to a bank, and each is served for 2 ticks. Without a limit all 10 are served at once, in 2
 //! ticks. But the bank has 3 counters. A semaphore with 3 permits never lets more than 3 be served at once: 4 waves
-//! of 2 ticks, which makes 8. If every customer is a task, 10 tasks exist at the same time. Two other forms need
-//! fewer: 3 if the permit is acquired before the task is spawned, 0 with `buffer_unordered`.
+//! of 2 ticks, 8 ticks in all. If every customer is a task from the beginning, there are 10 tasks at once. If the
+//! permit is acquired before the task is spawned, there are 3. With `buffer_unordered` there are 0: three futures
+//! share the task that awaits them, so they never run on two threads at once.
 //!
 //! asyncio: Semaphore, BoundedSemaphore
 //!
@@ -17,9 +18,8 @@
 //!
 //! Not the same: in asyncio one `release` too many makes a fourth permit without a warning; only `BoundedSemaphore`
 //! raises a ValueError. In tokio a permit is a value. It is given back when it is dropped, also when its task is
-//! cancelled or panics, and it can't be given back twice. Permits are added on purpose, with `add_permits`: with 2
-//! more there are 5 customers at once and 4 ticks. And a tokio semaphore can be closed: `acquire` is then an `Err`,
-//! even for those who are waiting.
+//! aborted or panics, and it can't be given back twice. More permits come only from `add_permits`: with 2 more, 5
+//! customers are served at once, in 4 ticks.
 
 use std::sync::{
     Arc,
@@ -42,23 +42,25 @@ const COUNTERS: usize = 3;
 
 pub async fn run(t: &mut Timings) -> Result<()> {
     let bank = Bank::with(COUNTERS);
-    let everybody = (1..)
-        .zip(TIMES)
-        .map(|(customer, time)| bank.serve(customer, time));
-    t.time("no limit", max(TIMES), join_all(everybody)).await;
+    let customers = (1..).zip(TIMES);
+    // No task is spawned: `join_all` polls the ten futures in the task that awaits it.
+    let visits = join_all(customers.map(|(customer, time)| bank.serve(customer, time)));
+    t.time("no limit", max(TIMES), visits).await;
     count(t, &bank);
 
     let bank = Bank::with(COUNTERS);
     let visits = acquire_in_each_task(&bank, &TIMES);
-    t.time("acquire in each task", waves(10, 3, 2), visits)
-        .await;
+    let law = waves(10, 3, 2);
+    t.time("acquire in each task", law, visits).await;
     count(t, &bank);
+    t.count("permits at the end", bank.counters.available_permits());
 
     let bank = Bank::with(COUNTERS);
     let visits = acquire_before_the_spawn(&bank, &TIMES);
-    t.time("acquire_owned, then spawn", waves(10, 3, 2), visits)
-        .await;
+    let law = waves(10, 3, 2);
+    t.time("acquire_owned, then spawn", law, visits).await;
     count(t, &bank);
+    t.count("permits at the end", bank.counters.available_permits());
 
     let bank = Bank::with(COUNTERS);
     let visits = poll_three_at_a_time(&bank, &TIMES);
@@ -66,11 +68,11 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     count(t, &bank);
 
     let bank = Bank::with(COUNTERS);
-    // Nobody has acquired these two, and they are added all the same.
-    bank.counters.add_permits(2);
+    bank.counters.add_permits(2); // though nobody has acquired these two
     let visits = acquire_in_each_task(&bank, &TIMES);
     t.time("add_permits(2)", waves(10, 5, 2), visits).await;
     count(t, &bank);
+    t.count("permits at the end", bank.counters.available_permits());
     Ok(())
 }
 
@@ -80,7 +82,7 @@ async fn acquire_in_each_task(bank: &Arc<Bank>, times: &[u32]) {
     for (customer, &time) in (1..).zip(times) {
         customers.spawn(visit(bank.clone(), customer, time));
     }
-    // If one of the tasks has panicked, the panic goes on here.
+    // If one of the tasks has panicked, the panic is resumed here.
     customers.join_all().await;
 }
 
@@ -91,7 +93,7 @@ async fn visit(bank: Arc<Bank>, customer: u32, time: u32) {
     bank.serve(customer, time).await;
 }
 
-/// Here the loop waits, and not the tasks: a customer becomes a task when there is a permit for them.
+/// Here the loop waits, and not the tasks: a customer becomes a task when a permit is free.
 async fn acquire_before_the_spawn(bank: &Arc<Bank>, times: &[u32]) {
     let mut customers = JoinSet::new();
     for (customer, &time) in (1..).zip(times) {
@@ -110,7 +112,7 @@ async fn acquire_before_the_spawn(bank: &Arc<Bank>, times: &[u32]) {
     customers.join_all().await;
 }
 
-/// No task and no semaphore: the stream polls three futures, and takes another one when one of them is done.
+/// Neither a task nor a semaphore: the stream polls up to three futures, and takes the next when one of them is done.
 async fn poll_three_at_a_time(bank: &Bank, times: &[u32]) {
     let visits = (1..).zip(times);
     let visits = visits.map(|(customer, &time)| bank.serve(customer, time));
@@ -120,10 +122,10 @@ async fn poll_three_at_a_time(bank: &Bank, times: &[u32]) {
         .await;
 }
 
-/// The counters, and how many customers and tasks there were at once.
 struct Bank {
     counters: Arc<Semaphore>,
-    served_now: AtomicUsize,
+    /// Each customer who is being served holds a clone.
+    served: Arc<()>,
     most_served: AtomicUsize,
     most_tasks: AtomicUsize,
 }
@@ -132,7 +134,7 @@ impl Bank {
     fn with(counters: usize) -> Arc<Self> {
         Arc::new(Self {
             counters: Arc::new(Semaphore::new(counters)),
-            served_now: AtomicUsize::new(0),
+            served: Arc::new(()),
             most_served: AtomicUsize::new(0),
             most_tasks: AtomicUsize::new(0),
         })
@@ -140,39 +142,25 @@ impl Bank {
 
     #[instrument(ret, skip(self))]
     async fn serve(&self, customer: u32, time: u32) {
-        let _served = self.count_in();
-        sleep(ticks(time)).await;
-    }
-
-    fn count_in(&self) -> Served<'_> {
-        let served = self.served_now.fetch_add(1, Relaxed) + 1;
+        let _one_more = self.served.clone();
+        let served = Arc::strong_count(&self.served) - 1; // the bank's own is no customer
         self.most_served.fetch_max(served, Relaxed);
         let tasks = Handle::current().metrics().num_alive_tasks();
         self.most_tasks.fetch_max(tasks, Relaxed);
-        Served(self)
-    }
-}
-
-/// One customer at a counter. Counts out when dropped, so a cancelled customer is counted out too.
-struct Served<'a>(&'a Bank);
-
-impl Drop for Served<'_> {
-    fn drop(&mut self) {
-        self.0.served_now.fetch_sub(1, Relaxed);
+        sleep(ticks(time)).await;
     }
 }
 
 fn count(t: &mut Timings, bank: &Bank) {
     t.count("most at once", bank.most_served.load(Relaxed));
     t.count("most tasks", bank.most_tasks.load(Relaxed));
-    t.count("permits at the end", bank.counters.available_permits());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::{collection::vec, prelude::*};
-    use std::{cmp::Reverse, collections::BinaryHeap, panic::resume_unwind, pin::pin};
+    use std::{cmp::Reverse, collections::BinaryHeap, panic::resume_unwind};
     use timing::on_virtual_clock;
     use tokio::time::{Instant, timeout};
 
@@ -211,13 +199,6 @@ mod tests {
         assert_eq!(t["add_permits(2)"].elapsed, ticks(4));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn closing_it_is_an_error_for_those_who_wait() {
-        let counters = Semaphore::new(0);
-        let (waits, ()) = tokio::join!(counters.acquire(), async { counters.close() });
-        assert!(waits.is_err());
-    }
-
     /// How long a customer has to be served, and when they leave at the latest.
     type Customer = (u32, u32);
 
@@ -242,7 +223,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(512))]
 
         #[test]
-        fn the_limit_holds_and_permits_come_back_from_who_is_cancelled_or_panics(
+        fn the_limit_holds_and_permits_come_back_from_tasks_that_are_aborted_or_panic(
             customers in vec(((0_u32..6, 0_u32..20), any::<bool>()), 0..20),
             counters in 1_usize..7,
         ) {
@@ -251,18 +232,22 @@ mod tests {
                 let start = Instant::now();
                 let mut tasks = JoinSet::new();
                 for &((time, patience), panics) in &customers {
-                    let visit = visit(bank.clone(), 0, time);
-                    tasks.spawn(async move {
-                        let mut visit = pin!(visit);
-                        let in_time = timeout(ticks(patience), &mut visit).await;
-                        if in_time.is_err() && panics {
+                    let mut visit = Box::pin(visit(bank.clone(), 0, time));
+                    let task = tasks.spawn(async move {
+                        let patience = if panics { patience } else { u32::MAX };
+                        // `&mut`, so that the panic is what drops a visit, and with it the permit.
+                        if timeout(ticks(patience), &mut visit).await.is_err() {
                             resume_unwind(Box::new("leaves with a panic")); // and prints nothing
                         }
                     });
+                    tokio::spawn(async move {
+                        sleep(ticks(patience)).await;
+                        if !panics {
+                            task.abort();
+                        }
+                    });
                 }
-                while let Some(left) = tasks.join_next().await {
-                    prop_assert!(left.is_ok() || left.is_err_and(|end| end.is_panic()));
-                }
+                while tasks.join_next().await.is_some() {}
                 let customers: Vec<Customer> = customers.iter().map(|&(customer, _)| customer).collect();
                 prop_assert_eq!(start.elapsed(), ticks(list_scheduling(&customers, counters)));
                 prop_assert!(bank.most_served.load(Relaxed) <= counters);
