@@ -61,6 +61,20 @@ async fn a_path_has_its_methods_and_names_them() {
 }
 
 #[tokio::test]
+async fn the_start_page_names_every_path() {
+    let server = Server::start().await.unwrap();
+    let page = get(server.addr(), "/").await;
+    let more = ["/stand-in/broken/", "/stand-in/chat/"];
+    for path in PATHS.iter().map(|(path, _)| *path).chain(more) {
+        // What follows is a parameter.
+        let steps = if path.starts_with("/stand-in/") { 3 } else { 2 };
+        let path = path.split('?').next().unwrap();
+        let named: Vec<&str> = path.split('/').take(steps).collect();
+        assert!(page.text().contains(&named.join("/")), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn head_is_get_without_its_body() {
     let server = Server::start().await.unwrap();
     for (path, _) in PATHS.iter().filter(|(_, methods)| methods.contains("HEAD")) {

@@ -178,7 +178,7 @@ async fn a_client_that_resets_in_mid_answer_harms_nobody_else() {
     let other = tokio::spawn(async move { get(addr, path).await });
     for what in [
         "/drip?duration=100&numbytes=100000",
-        "/stand-in/download/67108864",
+        "/stand-in/download/16777216",
     ] {
         let mut client = send(addr, &request("GET", what, "\r\n")).await;
         client.read_exact(&mut [0; 100]).await.unwrap();
