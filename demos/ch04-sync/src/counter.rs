@@ -3,14 +3,14 @@
 //! 100 customers of a bank, each in a task of its own, fill in a form and take a number. The form takes a tenth of a
 //! tick. With the lock held around both, they fill in 1 form at a time: 10 ticks. With the lock taken after the form,
 //! they fill in 100 at a time: a tenth of a tick. Both times they get 100 different numbers. A lock can also be a
-//! `static`; here a task waits for it while a task of another runtime holds it.
+//! `static` that several runtimes share: here 1 task waits for it while a task of another runtime holds it.
 //!
 //! asyncio: Lock
 //!
 //! ```python
 //! lock = asyncio.Lock()      # at module level
 //!
-//! async with lock:           # around both: 10 s
+//! async with lock:           # around both: one form at a time
 //!     await fill_in_form()
 //!     number = next(numbers)
 //! ```
@@ -67,7 +67,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     let two = numbers_on_two_runtimes();
     let (numbers, waits) = t.time("a static", exactly(0), two).await?;
     t.count("different numbers", different(&numbers));
-    t.count("waits on another runtime", waits);
+    t.count("tasks waiting", waits);
     Ok(())
 }
 
@@ -183,7 +183,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_task_of_one_runtime_waits_for_a_lock_that_a_task_of_another_holds() {
         let t = Timings::of(run).await;
-        assert_eq!(*t["a static"].count("waits on another runtime"), 1);
+        assert_eq!(*t["a static"].count("tasks waiting"), 1);
         assert_eq!(*t["a static"].count("different numbers"), 2);
     }
 

@@ -4,7 +4,8 @@
 //! each clerk looks whether there is one and then connects, all ten look before the first has connected: 10
 //! connections. With a `OnceCell` the first clerk connects and nine wait for it: 1 connection, after 1 tick. If the
 //! first attempt is refused, its clerk gets the error and the next one tries again: 9 clerks share a connection after
-//! 2 ticks. If the first clerk is cancelled in the middle of the attempt, the next one begins it anew.
+//! 2 ticks. If the first clerk is cancelled half a tick into the attempt, the next one begins anew: 9 clerks share a
+//! connection after 1.5 ticks.
 //!
 //! asyncio: Lock, functools.cache
 //!
@@ -116,12 +117,12 @@ where
 fn count(t: &mut Timings, bank: &Bank, served: Served) {
     t.count("attempts", bank.attempts.load(SeqCst));
     t.count("connections", bank.made.load(SeqCst));
-    t.count("clerks with one", served.connected.len());
+    t.count("served", served.connected.len());
     t.count("refused", served.refused);
     t.count("cancelled", served.cancelled);
 }
 
-/// What became of the clerks: the numbers of the connections that they use, and how many clerks have none.
+/// What became of the clerks: which connection each of them uses, and how many have none.
 #[derive(Default)]
 struct Served {
     connected: Vec<u32>,
@@ -133,7 +134,7 @@ struct Served {
 struct Bank {
     slot: Mutex<Option<u32>>,
     cell: OnceCell<u32>,
-    /// So many attempts fail before one succeeds.
+    /// How many attempts fail before one succeeds.
     refuses: u32,
     attempts: AtomicU32,
     made: AtomicU32,
@@ -179,7 +180,7 @@ mod tests {
         let t = Timings::of(run).await;
         let once = &t["OnceCell"];
         assert_eq!(*once.count("connections"), 1);
-        assert_eq!(*once.count("clerks with one"), 10);
+        assert_eq!(*once.count("served"), 10);
         assert_eq!(once.elapsed, ticks(1));
     }
 
@@ -189,7 +190,7 @@ mod tests {
         let refused = &t["first refused"];
         assert_eq!(*refused.count("attempts"), 2);
         assert_eq!(*refused.count("connections"), 1);
-        assert_eq!(*refused.count("clerks with one"), 9);
+        assert_eq!(*refused.count("served"), 9);
         assert_eq!(refused.lane("connects_once(0)").ended, Ended::Failed);
         assert_eq!(refused.lane("connects_once(0)").end, ticks(1));
         assert_eq!(refused.elapsed, ticks(2));
@@ -201,7 +202,7 @@ mod tests {
         let cancelled = &t["first cancelled"];
         assert_eq!(*cancelled.count("attempts"), 2);
         assert_eq!(*cancelled.count("connections"), 1);
-        assert_eq!(*cancelled.count("clerks with one"), 9);
+        assert_eq!(*cancelled.count("served"), 9);
         assert_eq!(cancelled.lane("connects_once(0)").ended, Ended::Cancelled);
         assert_eq!(cancelled.elapsed, ticks(1.5));
     }
@@ -227,10 +228,7 @@ mod tests {
             })
         });
         held.unwrap();
-        assert!(
-            shared.get() > 100,
-            "a later attempt was shared in {}",
-            shared.get()
-        );
+        let shared = shared.get();
+        assert!(shared > 100, "a later attempt was shared in {shared}");
     }
 }

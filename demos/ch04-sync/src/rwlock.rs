@@ -1,10 +1,10 @@
 //! # `RwLock`: readers together, a writer alone
 //!
 //! Five clerks read the exchange rate and one changes it, 1 tick each. Under a `Mutex` everyone waits for everyone: 6
-//! ticks. Under an `RwLock` 5 read at once and the writer comes after them: 2 ticks. A writer who waits holds back
-//! the readers who come later: then 1 of 2 readers is before it, and not both. And a task that asks to write while it
-//! reads waits for itself: a deadline of 3 ticks passes, and the rate is still 100. If it drops its read guard first,
-//! it is done in 1 tick.
+//! ticks. Under an `RwLock` 5 read at once and the writer comes after them: 2 ticks. A waiting writer holds back the
+//! readers who come later, even while only readers hold the lock: of 2 readers 1 is before it, and not both. And a
+//! task that asks to write while it reads waits for itself: its deadline of 3 ticks passes, and the rate is still
+//! 100. If it drops its read guard first, it is done in 1 tick, and the rate is 105.
 //!
 //! asyncio: Lock
 //!
@@ -16,9 +16,8 @@
 //! ```
 //!
 //! Not the same: in asyncio many reads need no lock, since nothing else runs between two `await`s. A lock is needed
-//! where the value must not change during an `await`, as here. A task that takes asyncio's `Lock` twice hangs too;
-//! with an `RwLock` it isn't the same call twice, so it is harder to see. There is no way to turn a read guard into a
-//! write guard: drop it, ask to write, and look again.
+//! where the value must not change during an `await`, as here. A task that takes asyncio's `Lock` twice waits for
+//! itself too. In tokio a read guard can't be turned into a write guard: drop it, ask to write, and look again.
 
 use anyhow::Result;
 use futures_util::future::join_all;
@@ -61,6 +60,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     ] {
         let rate = RwLock::new(OLD);
         let everyone = async {
+            // Whenever one of its futures is woken, `join!` polls them all, in vain: the marks inside the lanes.
             tokio::join!(
                 shares(&rate, "first", 2),
                 comes_at(1.0, shares(&rate, "second", 1)),
@@ -98,9 +98,9 @@ async fn locks_to_write(rate: &Mutex<u32>) {
 }
 
 async fn shares(rate: &RwLock<u32>, clerk: &str, time: u32) {
-    // tokio's `RwLock` is fair: readers and writers wait in one queue. A reader who comes while a writer waits is
-    // behind that writer, even if only readers hold the lock now. If such readers were let in, there might always be
-    // one of them reading, and the writer would never have its turn.
+    // tokio's `RwLock` is fair: readers and writers wait in one queue, and a reader who comes while a writer waits is
+    // behind that writer. If such readers were let in, there might always be one of them reading, and the writer
+    // would never have its turn.
     let _rate = rate.read().await;
     reads(clerk, time).await;
 }
@@ -132,8 +132,7 @@ async fn changes_after_it_has_read(rate: &RwLock<u32>) {
     let current = rate.read().await;
     sleep(ticks(1)).await;
     drop(current); // <- the difference
-    // Another writer may come between the two guards. So what was read above doesn't count any more, and the rate is
-    // compared again.
+    // Another writer may come between the two guards, so what was read above may be out of date: it looks again.
     let mut current = rate.write().await;
     if *current != NEW {
         *current = NEW;
