@@ -3,10 +3,12 @@
 mod get;
 mod options;
 mod post;
+mod statuses;
 mod together;
 
 chapter::lessons![options::Options;
     on_loop get,
     on_loop together,
     on_loop post,
+    on_loop statuses,
 ];
