@@ -52,7 +52,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     t.time("Barrier, one gives up", exactly(6), clerks).await;
     count(t, "Barrier, one gives up");
 
-    let door = Door::new(CLERKS);
+    let door = Door::default();
     let clerks = one_gives_up(async |clerk| waits_at_door(&door, clerk).await); // <- the difference
     t.time("Door, one gives up", exactly(4), clerks).await;
     count(t, "Door, one gives up");
@@ -87,25 +87,18 @@ async fn waits_at_door(door: &Door, clerk: &str) {
 }
 
 /// Counts who is present. When all of them are, it opens, and stays open.
+#[derive(Default)]
 struct Door {
     present: watch::Sender<usize>,
-    clerks: usize,
 }
 
 impl Door {
-    fn new(clerks: usize) -> Self {
-        Self {
-            present: watch::Sender::new(0),
-            clerks,
-        }
-    }
-
     async fn wait(&self) {
         let mut present = self.present.subscribe();
         self.present.send_modify(|present| *present += 1);
         // From here on this future can be dropped, and then the count has to go down again.
         let _presence = Presence(self);
-        let opens = present.wait_for(|&present| present >= self.clerks);
+        let opens = present.wait_for(|&present| present >= CLERKS);
         // What `wait_for` returns holds a read lock on the count. It is dropped with this statement, before
         // `_presence` asks for the write lock.
         opens.await.expect("the door holds the sender");
@@ -120,7 +113,7 @@ impl Drop for Presence<'_> {
         self.0.present.send_if_modified(|present| {
             // Once the door is open, a clerk whose wait ends goes in. If the count went down with them, the others,
             // who are woken and have not had a turn yet, would find it too low and wait on.
-            let closed = *present < self.0.clerks;
+            let closed = *present < CLERKS;
             *present -= usize::from(closed);
             closed
         });
@@ -258,7 +251,7 @@ mod tests {
         let held = runner.run(&cases, |clerks| {
             on_virtual_clock(async {
                 let expected = expected(&clerks);
-                let door = Door::new(CLERKS);
+                let door = Door::default();
                 prop_assert_eq!(&go_in(&clerks, async || door.wait().await).await, &expected);
 
                 let barrier = Barrier::new(CLERKS);
