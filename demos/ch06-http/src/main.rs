@@ -1,5 +1,6 @@
 //! Many requests, one thread.
 
+mod check_all;
 mod get;
 mod options;
 mod post;
@@ -11,4 +12,5 @@ chapter::lessons![options::Options;
     on_loop together,
     on_loop post,
     on_loop statuses,
+    on_loop check_all,
 ];
