@@ -5,6 +5,7 @@ mod get;
 mod options;
 mod post;
 mod statuses;
+mod tcp;
 mod together;
 
 chapter::lessons![options::Options;
@@ -13,4 +14,5 @@ chapter::lessons![options::Options;
     on_loop post,
     on_loop statuses,
     on_loop check_all,
+    on_loop tcp,
 ];
