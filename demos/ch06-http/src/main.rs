@@ -2,6 +2,7 @@
 
 mod check_all;
 mod get;
+mod half_close;
 mod options;
 mod post;
 mod statuses;
@@ -15,4 +16,5 @@ chapter::lessons![options::Options;
     on_loop statuses,
     on_loop check_all,
     on_loop tcp,
+    on_loop half_close,
 ];

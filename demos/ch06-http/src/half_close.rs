@@ -1,0 +1,184 @@
+//! # Half-close: nothing more to send, an answer to come
+//!
+//! A client sends a list of pages, and the server answers when the list is complete. Its end is the end of the
+//! connection in that direction: the client closes one direction and reads the answer from the other. To drop the
+//! stream closes both: the server has read all 3 pages, and there is no answer. If the client closes neither, both sides
+//! wait, the server for a fourth page and the client for the answer, until the client gives up after 2 ticks. A stream
+//! can be split in two halves: to drop the one that writes is a `shutdown`.
+//!
+//! asyncio: StreamWriter.write_eof, StreamWriter.close, StreamReader.read
+//!
+//! real clock: real sockets
+//!
+//! ```python
+//! writer.write(b"tea\nstew\nrice\n")
+//! writer.write_eof()               # the server's readline() returns b"" after the last line
+//! answer = await reader.read()     # until the server closes
+//! writer.close()
+//! await writer.wait_closed()
+//! ```
+//!
+//! Not the same: a StreamWriter has to be closed, and the reader beside it holds the connection open even when the
+//! writer is gone. In Rust a stream is closed when it is dropped, be it by a `?` or with a cancelled task; and of a
+//! stream that is split, the half that writes closes its direction when it is dropped.
+
+use anyhow::Result;
+use timing::{Timings, law::exactly, ticks};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpStream},
+    time::{sleep, timeout},
+    try_join,
+};
+use tracing::{info, instrument};
+
+use crate::options::Options;
+
+pub async fn run(t: &mut Timings, _: &Options) -> Result<()> {
+    let talk = connect(shuts_down);
+    let answer = t.time("shutdown", exactly(1), talk).await?;
+    t.count("answer", answer);
+
+    let talk = connect(drops_its_half);
+    let answer = t.time("a half dropped", exactly(1), talk).await?;
+    t.count("answer", answer);
+
+    let talk = connect(drops_the_stream);
+    let answer = t.time("the stream dropped", exactly(1), talk).await?;
+    t.count("answer", answer);
+
+    let talk = timeout(ticks(2), connect(keeps_it_open));
+    let in_time = t.time("nothing closed", exactly(2), talk).await;
+    t.count(
+        "answer",
+        in_time.unwrap_or_else(|_| Ok("none in time".into()))?,
+    );
+    Ok(())
+}
+
+/// A connection with the server at its other end, which is done when both of them are.
+async fn connect(client: impl AsyncFnOnce(TcpStream) -> Result<String>) -> Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let (answer, ()) = try_join!(
+        async { client(TcpStream::connect(address).await?).await },
+        async { counts_pages(listener.accept().await?.0).await },
+    )?;
+    Ok(answer)
+}
+
+/// Can't answer before it knows that the list is complete.
+#[instrument(ret, err, skip_all)]
+async fn counts_pages(mut stream: TcpStream) -> Result<()> {
+    let mut pages = 0;
+    let mut lines = BufReader::new(&mut stream).lines();
+    while let Some(page) = lines.next_line().await? {
+        pages += 1;
+        info!("page {pages}: {page}");
+    }
+    info!("the list is complete");
+    sleep(ticks(1)).await;
+    // No error here, even if the client has closed both directions. The end of a direction says that nothing more is
+    // sent there, and doesn't say whether anything is read. The client's system refuses these bytes later.
+    stream
+        .write_all(format!("{pages} pages").as_bytes())
+        .await?;
+    Ok(())
+}
+
+#[instrument(ret, err, skip_all)]
+async fn shuts_down(mut stream: TcpStream) -> Result<String> {
+    sends(&mut stream).await?;
+    stream.shutdown().await?; // <- the difference: the end of this direction, behind everything that was sent
+    reads(stream).await
+}
+
+/// With halves, one task can write and another one read.
+#[instrument(ret, err, skip_all)]
+async fn drops_its_half(stream: TcpStream) -> Result<String> {
+    let (read, mut write) = stream.into_split();
+    sends(&mut write).await?;
+    drop(write); // <- the difference
+    reads(read).await
+}
+
+#[instrument(ret, err, skip_all)]
+async fn drops_the_stream(mut stream: TcpStream) -> Result<String> {
+    sends(&mut stream).await?;
+    drop(stream); // <- the difference: nothing is left to read from
+    Ok("none".into())
+}
+
+#[instrument(ret, err, skip_all)]
+async fn keeps_it_open(mut stream: TcpStream) -> Result<String> {
+    sends(&mut stream).await?;
+    reads(stream).await // <- the difference: nothing is closed
+}
+
+async fn sends(mut stream: impl AsyncWriteExt + Unpin) -> Result<()> {
+    Ok(stream.write_all(b"tea\nstew\nrice\n").await?)
+}
+
+/// The end of the answer is the end of the other direction, which the server closes by dropping its stream.
+async fn reads(mut stream: impl AsyncReadExt + Unpin) -> Result<String> {
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use timing::report::{
+        Ended::{Cancelled, Returned},
+        Variant,
+    };
+
+    async fn measured() -> Timings {
+        let mut t = Timings::default();
+        run(&mut t, &Options::default()).await.unwrap();
+        t
+    }
+
+    /// How many pages the server has read, and whether it knows that there are no more.
+    fn arrived(variant: &Variant) -> (usize, bool) {
+        let said = |part| {
+            variant
+                .said
+                .iter()
+                .filter(move |said| said.text.contains(part))
+        };
+        (said("page ").count(), said("complete").count() == 1)
+    }
+
+    #[tokio::test]
+    async fn the_answer_comes_after_one_direction_is_closed() {
+        let t = measured().await;
+        for variant in ["shutdown", "a half dropped"] {
+            assert_eq!(arrived(&t[variant]), (3, true), "{variant}");
+            assert_eq!(*t[variant].count("answer"), "3 pages", "{variant}");
+            assert!(t[variant].elapsed >= ticks(1), "{variant}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_dropped_stream_is_closed_in_both_directions() {
+        let t = measured().await;
+        let dropped = &t["the stream dropped"];
+        assert_eq!(arrived(dropped), (3, true));
+        assert_eq!(*dropped.count("answer"), "none");
+        assert_eq!(dropped.lane("counts_pages").ended, Returned, "and no error");
+    }
+
+    #[tokio::test]
+    async fn with_both_directions_open_both_sides_wait() {
+        let t = measured().await;
+        let open = &t["nothing closed"];
+        assert_eq!(arrived(open), (3, false));
+        assert_eq!(*open.count("answer"), "none in time");
+        assert!(open.elapsed >= ticks(2));
+        for lane in ["keeps_it_open", "counts_pages"] {
+            assert_eq!(open.lane(lane).ended, Cancelled, "{lane}");
+        }
+    }
+}
