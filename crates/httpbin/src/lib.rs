@@ -35,6 +35,7 @@
 //!
 //! # Where it differs from httpbin.org
 //!
+//! * A `/delay` of more than 10 s is answered 400; httpbin.org waits 10 s then, and doesn't say so.
 //! * What makes httpbin.org answer 500 (a delay that is no number, a redirect zero times, a malformed
 //!   `%`-sequence) is answered 400 with a sentence that says what is wrong.
 //! * A seed gives `/bytes` the same bytes every time, though not the bytes Python's generator would give.

@@ -48,7 +48,7 @@ enum Proof {
     },
 }
 
-const ROWS: [Row; 9] = [
+const ROWS: [Row; 14] = [
     Row {
         practice: "await what you call",
         lesson: "basics/lazy-future",
@@ -83,6 +83,31 @@ const ROWS: [Row; 9] = [
         practice: "retry only what can go away",
         lesson: "tasks/retry",
         proof: count("not sold", "calls", 1),
+    },
+    Row {
+        practice: "close before the `?`",
+        lesson: "streams/guard",
+        proof: count("close before the ?", "lost: Error", 0),
+    },
+    Row {
+        practice: "fetch only what is read",
+        lesson: "streams/pages",
+        proof: count("take(9)", "fetches begun", 3),
+    },
+    Row {
+        practice: "lock what is read before a wait",
+        lesson: "sync/lost-update",
+        proof: count("tokio Mutex, held", "deposits lost", 0),
+    },
+    Row {
+        practice: "bound every queue",
+        lesson: "queues/backpressure",
+        proof: count("channel(3), 24", "most on the belt", 3),
+    },
+    Row {
+        practice: "drain before the end",
+        lesson: "queues/graceful-drain",
+        proof: count("drain", "lost", 0),
     },
     Row {
         practice: "bound what runs at once",

@@ -18,8 +18,11 @@ pub(super) async fn delay(call: &Call<'_>, seconds: &str, body: Incoming) -> Ans
     let seconds = seconds
         .parse::<f64>()
         .map_err(|_| Refusal::bad(format!("`{seconds}` is no number of seconds")))?;
-    // Not `min`, which would take what is no number for the longest.
-    let seconds = if seconds > LONGEST { LONGEST } else { seconds };
+    if seconds > LONGEST {
+        return Err(Refusal::bad(format!(
+            "{seconds} s are too long a delay; {LONGEST} s at most"
+        )));
+    }
     let delay = duration("the delay", seconds)?;
     let body = body::read(body).await?;
     sleep(delay).await;
