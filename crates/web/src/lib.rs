@@ -133,6 +133,28 @@ impl Server {
     }
 }
 
+/// How many connections to a server in this same process can be open at once: each takes a file descriptor at both ends.
+/// Raises the soft limit of descriptors as far as the hard one lets it.
+///
+/// ```
+/// assert!(web::room_for_connections() >= 10);
+/// ```
+pub fn room_for_connections() -> u32 {
+    /// What the process has open besides: standard streams, the runtime's, listeners, files.
+    const KEPT_BACK: u64 = 64;
+
+    // Windows counts sockets as handles, of which a process may have millions.
+    #[cfg(not(unix))]
+    let descriptors = u64::MAX;
+    // 256 is the lowest soft limit that a system sets by itself (macOS).
+    #[cfg(unix)]
+    let descriptors = rlimit::increase_nofile_limit(u64::MAX)
+        .or_else(|_refused| rlimit::Resource::NOFILE.get_soft())
+        .unwrap_or(256);
+    let connections = descriptors.saturating_sub(KEPT_BACK) / 2;
+    u32::try_from(connections).unwrap_or(u32::MAX).max(1)
+}
+
 /// Reads the value of `--server`: an http URL, or https in a build with the feature `tls`.
 ///
 /// ```

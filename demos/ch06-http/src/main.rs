@@ -3,6 +3,7 @@
 mod check_all;
 mod get;
 mod half_close;
+mod limit;
 mod options;
 mod post;
 mod statuses;
@@ -17,4 +18,5 @@ chapter::lessons![options::Options;
     on_loop check_all,
     on_loop tcp,
     on_loop half_close,
+    on_loop limit,
 ];

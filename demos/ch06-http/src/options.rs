@@ -3,9 +3,58 @@
 use reqwest::Url;
 
 /// What the reader may change about the requests.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, clap::Args)]
 pub struct Options {
     /// An httpbin to use instead of the local stand-in
     #[arg(long, value_name = "URL", value_parser = web::named)]
     pub server: Option<Url>,
+
+    /// How many requests limit makes
+    #[arg(long, value_name = "N", default_value = "100", value_parser = requests, allow_hyphen_values = true)]
+    pub requests: u32,
+
+    /// How many of them at once
+    #[arg(long, value_name = "N", default_value = "10", value_parser = limit, allow_hyphen_values = true)]
+    pub limit: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            server: None,
+            requests: 100,
+            limit: 10,
+        }
+    }
+}
+
+fn requests(text: &str) -> Result<u32, String> {
+    chapter::number(
+        text,
+        1..=1_000_000,
+        "limit makes 1 to 1000000 requests\nfor instance: --requests 100",
+    )
+}
+
+fn limit(text: &str) -> Result<u32, String> {
+    chapter::number(
+        text,
+        1..=10_000,
+        "at least one request is in flight, at most 10000\nfor instance: --limit 10",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_a_range_and_say_so() {
+        assert_eq!(requests("50"), Ok(50));
+        for text in ["0", "-1", "", "many", "99999999999"] {
+            let refused = requests(text).unwrap_err();
+            assert!(refused.contains("1 to 1000000"), "{text}");
+            assert!(limit(text).unwrap_err().contains("--limit 10"), "{text}");
+        }
+    }
 }

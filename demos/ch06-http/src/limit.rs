@@ -1,0 +1,208 @@
+//! # A hundred requests, ten at once
+//!
+//! The server takes one tick to answer. A hundred requests at once need 1 tick, and it has 100 of them in flight, on 100
+//! connections. With a limit of 10 they need 10 ticks, and it never has more than 10. The limit is a semaphore, or a
+//! stream that polls ten futures and no more. It has to be yours, because reqwest sets none, and past what a server can
+//! do more requests only wait longer.
+//!
+//! asyncio: Semaphore, aiohttp.TCPConnector
+//!
+//! real clock: real HTTP over real sockets
+//!
+//! ```python
+//! slots = asyncio.Semaphore(10)
+//! async def fetch(session, url):
+//!     async with slots, session.get(url) as page:
+//!         return await page.read()
+//! # or for all requests of a session: aiohttp.TCPConnector(limit=10); the default is 100
+//! ```
+//!
+//! Not the same: aiohttp's connector bounds how many connections are open, and so how many requests are under way.
+//! reqwest has no such setting. `pool_max_idle_per_host(10)` looks like one, and bounds only how many connections are
+//! kept for later: a hundred requests still open 100. Then 90 of them are closed, and the next hundred requests open
+//! 90 new ones.
+
+use anyhow::Result;
+use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};
+use reqwest::Client;
+use timing::{
+    Timings,
+    law::{max, waves},
+    ticks,
+};
+use tokio::{sync::Semaphore, time::sleep};
+use tracing::{info, instrument};
+use web::Server;
+
+use crate::options::Options;
+
+/// The most requests without a limit. A connection that was closed keeps its port for a minute, and by default Linux has
+/// some 28 000 of them for connections.
+const AT_ONCE: u32 = 1_000;
+
+pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
+    let server = &Server::choose(options.server.as_ref(), t).await?;
+    let (requests, limit) = (options.requests, options.limit);
+    let url = &server.slow_page(1);
+
+    // The stand-in runs in this process, so each connection takes two of its file descriptors, one at either end. Half of
+    // the room is for the second round, while connections of the first are being closed.
+    let (wanted, room) = (requests.min(AT_ONCE), web::room_for_connections() / 2);
+    if room < wanted {
+        info!("without a limit {room} requests, not {wanted}: see ulimit -n");
+    }
+    let at_once = wanted.min(room);
+    let pool = server.builder().pool_max_idle_per_host(limit as usize);
+    let client = &pool.build()?;
+    for round in ["", ", again"] {
+        let label = &format!("pool of {limit}{round}");
+        let law = max(vec![1; at_once as usize]);
+        t.time(label, law, all_at_once(client, url, at_once))
+            .await?;
+        count(t, label, server);
+        // A task of the client puts a connection back into the pool, a moment after its page is read.
+        sleep(ticks(0.5)).await;
+    }
+
+    // A client for each: the second one would find the connections of the first, and open none.
+    let client = &server.client()?;
+    let (law, slots) = (waves(requests, limit, 1), &Semaphore::new(limit as usize));
+    let fetched = with_a_semaphore(client, url, requests, slots);
+    t.time("Semaphore", law.clone(), fetched).await?;
+    count(t, "Semaphore", server);
+
+    let client = &server.client()?;
+    let fetched = with_a_stream(client, url, requests, limit);
+    t.time("buffer_unordered", law, fetched).await?;
+    count(t, "buffer_unordered", server);
+    Ok(())
+}
+
+async fn all_at_once(client: &Client, url: &str, requests: u32) -> Result<()> {
+    let fetches = (1..=requests).map(|page| fetch(page, client, url));
+    try_join_all(fetches).await?;
+    Ok(())
+}
+
+/// Every future begins at once, and all but ten wait for a permit. The semaphore may be lent to other parts of the
+/// program as well; then they share the limit.
+async fn with_a_semaphore(
+    client: &Client,
+    url: &str,
+    requests: u32,
+    slots: &Semaphore,
+) -> Result<()> {
+    let fetches = (1..=requests).map(|page| fetch_with_a_permit(page, client, url, slots));
+    try_join_all(fetches).await?;
+    Ok(())
+}
+
+#[instrument(ret, err, skip(client, url, slots))]
+async fn fetch_with_a_permit(
+    page: u32,
+    client: &Client,
+    url: &str,
+    slots: &Semaphore,
+) -> Result<usize> {
+    // Held to the end of the function. Given back after `send`, it would let an eleventh request begin while the
+    // server still sends the body of this one.
+    let _permit = slots.acquire().await?;
+    get(client, url).await
+}
+
+/// The stream takes an eleventh future from the iterator when one of the ten is done. The limit holds for this list
+/// only: another stream would have ten of its own.
+async fn with_a_stream(client: &Client, url: &str, requests: u32, limit: u32) -> Result<()> {
+    stream::iter(1..=requests)
+        .map(|page| fetch(page, client, url))
+        .buffer_unordered(limit as usize)
+        .try_for_each(|_bytes| async { Ok(()) })
+        .await
+}
+
+#[instrument(ret, err, skip(client, url))]
+async fn fetch(page: u32, client: &Client, url: &str) -> Result<usize> {
+    get(client, url).await
+}
+
+/// Returns the length of the page in bytes.
+async fn get(client: &Client, url: &str) -> Result<usize> {
+    let response = client.get(url).send().await?.error_for_status()?;
+    Ok(response.bytes().await?.len())
+}
+
+fn count(t: &mut Timings, label: &str, server: &Server) {
+    server.count(t);
+    let lanes = &t[label].lanes;
+    let first_page = lanes.iter().map(|lane| lane.end).min();
+    let begun = lanes.iter().filter(|lane| Some(lane.start) < first_page);
+    let begun = begun.count();
+    t.count("begun before the first page", begun);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use timing::report::{Ended, Value};
+
+    async fn measured(requests: u32, limit: u32) -> Timings {
+        let mut t = Timings::default();
+        let options = Options {
+            requests,
+            limit,
+            ..Options::default()
+        };
+        run(&mut t, &options).await.unwrap();
+        t
+    }
+
+    #[tokio::test]
+    async fn a_semaphore_and_a_stream_keep_the_limit_at_the_server() {
+        let t = measured(30, 7).await;
+        for label in ["Semaphore", "buffer_unordered"] {
+            assert_eq!(*t[label].count("in flight at once"), 7, "{label}");
+            assert_eq!(*t[label].count("connections opened"), 7, "{label}");
+            assert_eq!(*t[label].count("requests"), 30, "{label}");
+            assert!(t[label].elapsed >= ticks(5), "{label}"); // ⌈30/7⌉
+        }
+    }
+
+    #[tokio::test]
+    async fn with_a_semaphore_all_futures_begin_and_with_a_stream_ten() {
+        let t = measured(30, 10).await;
+        assert_eq!(*t["Semaphore"].count("begun before the first page"), 30);
+        assert_eq!(
+            *t["buffer_unordered"].count("begun before the first page"),
+            10
+        );
+    }
+
+    #[tokio::test]
+    async fn the_size_of_the_pool_limits_neither_requests_nor_connections() {
+        let t = measured(40, 4).await;
+        for label in ["pool of 4", "pool of 4, again"] {
+            // All 40 on an idle machine. On a busy one a connection may be ready only when the first pages are read.
+            let more_than_the_pool = |what| match t[label].count(what) {
+                Value::Whole(figure) => *figure > 10,
+                _ => false,
+            };
+            assert!(more_than_the_pool("in flight at once"), "{label}");
+            assert!(more_than_the_pool("connections opened"), "{label}");
+        }
+        // Those that the pool has kept are used again.
+        assert_ne!(*t["pool of 4, again"].count("connections opened"), 40);
+    }
+
+    #[tokio::test]
+    async fn every_page_comes() {
+        let t = measured(12, 5).await;
+        for label in ["pool of 5", "Semaphore", "buffer_unordered"] {
+            let lanes = &t[label].lanes;
+            assert_eq!(lanes.len(), 12, "{label}");
+            assert!(
+                lanes.iter().all(|lane| lane.ended == Ended::Returned),
+                "{label}"
+            );
+        }
+    }
+}
