@@ -57,71 +57,44 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     for round in ["", ", again"] {
         let label = &format!("pool of {limit}{round}");
         let law = max(vec![1; at_once as usize]);
-        t.time(label, law, all_at_once(client, url, at_once))
-            .await?;
+        let all = try_join_all((1..=at_once).map(|page| fetch(page, client, url)));
+        t.time(label, law, all).await?;
         count(t, label, server);
         // A task of the client puts a connection back into the pool, a moment after its page is read.
         sleep(ticks(0.5)).await;
     }
 
-    // A client for each: the second one would find the connections of the first, and open none.
-    let client = &server.client()?;
-    let (law, slots) = (waves(requests, limit, 1), &Semaphore::new(limit as usize));
-    let fetched = with_a_semaphore(client, url, requests, slots);
-    t.time("Semaphore", law.clone(), fetched).await?;
+    // Another client each time: it would find the connections of the one before, and open none.
+    let (law, client) = (waves(requests, limit, 1), &server.client()?);
+    // All futures begin, and all but ten wait for a permit. The semaphore could be lent to other parts of the program
+    // too; then one limit holds for all of them.
+    let slots = &Semaphore::new(limit as usize);
+    let all = try_join_all((1..=requests).map(|page| fetch_in_turn(page, slots, client, url)));
+    t.time("Semaphore", law.clone(), all).await?;
     count(t, "Semaphore", server);
 
     let client = &server.client()?;
-    let fetched = with_a_stream(client, url, requests, limit);
-    t.time("buffer_unordered", law, fetched).await?;
+    // The stream takes the eleventh future from the iterator when one of ten is done. This limit holds for one list:
+    // another stream has ten of its own.
+    let all = stream::iter(1..=requests)
+        .map(|page| fetch(page, client, url))
+        .buffer_unordered(limit as usize)
+        .try_for_each(|_bytes| async { Ok(()) });
+    t.time("buffer_unordered", law, all).await?;
     count(t, "buffer_unordered", server);
     Ok(())
 }
 
-async fn all_at_once(client: &Client, url: &str, requests: u32) -> Result<()> {
-    let fetches = (1..=requests).map(|page| fetch(page, client, url));
-    try_join_all(fetches).await?;
-    Ok(())
-}
-
-/// Every future begins at once, and all but ten wait for a permit. The semaphore may be lent to other parts of the
-/// program as well; then they share the limit.
-async fn with_a_semaphore(
-    client: &Client,
-    url: &str,
-    requests: u32,
-    slots: &Semaphore,
-) -> Result<()> {
-    let fetches = (1..=requests).map(|page| fetch_with_a_permit(page, client, url, slots));
-    try_join_all(fetches).await?;
-    Ok(())
-}
-
-#[instrument(ret, err, skip(client, url, slots))]
-async fn fetch_with_a_permit(
-    page: u32,
-    client: &Client,
-    url: &str,
-    slots: &Semaphore,
-) -> Result<usize> {
-    // Held to the end of the function. Given back after `send`, it would let an eleventh request begin while the
-    // server still sends the body of this one.
-    let _permit = slots.acquire().await?;
+#[instrument(ret, err, skip(client, url))]
+async fn fetch(page: u32, client: &Client, url: &str) -> Result<usize> {
     get(client, url).await
 }
 
-/// The stream takes an eleventh future from the iterator when one of the ten is done. The limit holds for this list
-/// only: another stream would have ten of its own.
-async fn with_a_stream(client: &Client, url: &str, requests: u32, limit: u32) -> Result<()> {
-    stream::iter(1..=requests)
-        .map(|page| fetch(page, client, url))
-        .buffer_unordered(limit as usize)
-        .try_for_each(|_bytes| async { Ok(()) })
-        .await
-}
-
-#[instrument(ret, err, skip(client, url))]
-async fn fetch(page: u32, client: &Client, url: &str) -> Result<usize> {
+#[instrument(ret, err, skip(slots, client, url))]
+async fn fetch_in_turn(page: u32, slots: &Semaphore, client: &Client, url: &str) -> Result<usize> {
+    // Held to the end of the function. If it were given back after the head of the answer, the next request would begin
+    // while the server still sends the body of this one.
+    let _permit = slots.acquire().await?;
     get(client, url).await
 }
 

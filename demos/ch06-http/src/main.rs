@@ -8,11 +8,13 @@ mod options;
 mod post;
 mod statuses;
 mod tcp;
+mod timeouts;
 mod together;
 
 chapter::lessons![options::Options;
     on_loop get,
     on_loop together,
+    on_loop timeouts,
     on_loop post,
     on_loop statuses,
     on_loop check_all,
