@@ -6,6 +6,7 @@ mod half_close;
 mod limit;
 mod options;
 mod post;
+mod reuse_client;
 mod statuses;
 mod tcp;
 mod timeouts;
@@ -21,4 +22,5 @@ chapter::lessons![options::Options;
     on_loop tcp,
     on_loop half_close,
     on_loop limit,
+    on_loop reuse_client,
 ];

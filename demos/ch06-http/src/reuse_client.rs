@@ -1,0 +1,148 @@
+//! # One client for all requests: its connections are used again
+//!
+//! 200 pages of 100 kB are fetched, 20 at a time. With a new client for each request that takes 200 connections, with
+//! one client 20. A clone is the same client: 200 clones of it find its 20 connections and open none. And a page has to
+//! be read to its end before its connection can carry another request: when the answers are dropped unread, one client
+//! opens 200 connections, too. Every connection begins with a handshake, and with TLS a second one follows.
+//!
+//! asyncio: aiohttp.ClientSession, ClientResponse.read, release, TCPConnector
+//!
+//! real clock: real HTTP over real sockets
+//!
+//! ```python
+//! async with aiohttp.ClientSession() as session:    # once, around all requests
+//!     async def fetch(url):
+//!         async with session.get(url) as response:
+//!             return await response.read()
+//!     pages = await asyncio.gather(*map(fetch, urls))
+//! ```
+//!
+//! Not the same: a ClientSession has to be closed, hence the `async with`; one that isn't logs "Unclosed client
+//! session". A reqwest client has no `close`: its connections are closed when its last clone is dropped. And a session
+//! is one object that is handed around. A client can be cloned into every task, which costs no more than an `Arc`.
+
+use anyhow::Result;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use reqwest::Client;
+use timing::{Timings, law::waves, ticks};
+use tracing::instrument;
+use web::Server;
+
+use crate::options::Options;
+
+const REQUESTS: u32 = 200;
+const AT_ONCE: u32 = 20;
+const WAIT: f64 = 0.5;
+
+pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
+    let server = &Server::stand_in(options.server.as_ref())?;
+    let delay = ticks(WAIT).as_secs_f64();
+    let url = &server.url(&format!("/drip?delay={delay}&duration=0&numbytes=100000"));
+    let law = || waves(REQUESTS, AT_ONCE, WAIT);
+
+    let pages = bounded(async || {
+        let client = server.client()?;
+        fetch(&client, url).await
+    });
+    let bytes = t.time("a client per request", law(), pages).await?;
+    t.count("bytes read", bytes);
+    server.count(t);
+
+    let client = &server.client()?; // <- the difference
+    let pages = bounded(async || fetch(client, url).await);
+    let bytes = t.time("one client", law(), pages).await?;
+    t.count("bytes read", bytes);
+    server.count(t);
+
+    // The connections of the variant before are open still, and belong to the clones as much as to the original.
+    let pages = bounded(async || {
+        let clone = client.clone();
+        fetch(&clone, url).await
+    });
+    let bytes = t.time("its clones", law(), pages).await?;
+    t.count("bytes read", bytes);
+    server.count(t);
+
+    let client = &server.client()?;
+    let pages = bounded(async || fetch_head(client, url).await);
+    let bytes = t.time("one client, pages unread", law(), pages).await?;
+    t.count("bytes read", bytes);
+    server.count(t);
+    Ok(())
+}
+
+/// Returns how many bytes were read in all.
+async fn bounded(fetch: impl AsyncFn() -> Result<usize>) -> Result<usize> {
+    stream::iter(0..REQUESTS)
+        .map(|_| fetch())
+        .buffer_unordered(AT_ONCE as usize)
+        .try_fold(0, async |sum, bytes| Ok(sum + bytes))
+        .await
+}
+
+#[instrument(ret, err, skip_all)]
+async fn fetch(client: &Client, url: &str) -> Result<usize> {
+    let response = client.get(url).send().await?.error_for_status()?;
+    let page = response.bytes().await?;
+    Ok(page.len())
+}
+
+/// Needs the status and nothing else. The next answer on this connection would come behind the rest of this page, so
+/// the client closes the connection. A small page may have come with its head, and then its connection is kept.
+#[instrument(ret, err, skip_all)]
+async fn fetch_head(client: &Client, url: &str) -> Result<usize> {
+    let response = client.get(url).send().await?.error_for_status()?;
+    drop(response); // <- the difference
+    Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use timing::report::Value;
+
+    async fn measured() -> Timings {
+        let mut t = Timings::default();
+        run(&mut t, &Options::default()).await.unwrap();
+        t
+    }
+
+    fn opened(t: &Timings, variant: &str) -> i64 {
+        match t[variant].count("connections opened") {
+            Value::Whole(connections) => *connections,
+            other => panic!("{other:?} is not a number of connections"),
+        }
+    }
+
+    // How many connections one client opens depends a little on when each of them is ready: a request that waits for a
+    // new one takes an old one if that is free sooner.
+    const FEW: std::ops::Range<i64> = 1..40;
+
+    #[tokio::test]
+    async fn a_client_per_request_opens_a_connection_for_each_and_one_client_few() {
+        let t = measured().await;
+        assert_eq!(opened(&t, "a client per request"), 200);
+        assert!(FEW.contains(&opened(&t, "one client")));
+        for variant in ["a client per request", "one client"] {
+            assert_eq!(*t[variant].count("requests"), 200);
+            assert_eq!(*t[variant].count("in flight at once"), 20);
+            assert_eq!(*t[variant].count("bytes read"), 20_000_000);
+            assert!(t[variant].elapsed >= ticks(5));
+        }
+    }
+
+    #[tokio::test]
+    async fn clones_use_the_connections_of_their_original() {
+        let t = measured().await;
+        assert!(opened(&t, "its clones") < 10);
+        assert_eq!(*t["its clones"].count("requests"), 200);
+    }
+
+    #[tokio::test]
+    async fn a_page_that_is_not_read_costs_its_connection() {
+        let t = measured().await;
+        let unread = "one client, pages unread";
+        assert_eq!(opened(&t, unread), 200);
+        assert_eq!(*t[unread].count("bytes read"), 0);
+    }
+}
