@@ -18,9 +18,9 @@
 //! await writer.wait_closed()
 //! ```
 //!
-//! Not the same: a StreamWriter has to be closed, and the reader beside it holds the connection open even when the
-//! writer is gone. In Rust a stream is closed when it is dropped, be it by a `?` or with a cancelled task; and of a
-//! stream that is split, the half that writes closes its direction when it is dropped.
+//! Not the same: to lose the StreamWriter closes both directions, and the reader gets `b""`; asyncio warns of it
+//! (ResourceWarning), since `close` should have been called. In Rust to lose the half that writes closes its direction
+//! alone, and to lose the whole stream closes both, without a warning: that is how a stream is closed.
 
 use anyhow::Result;
 use timing::{Timings, law::exactly, ticks};
