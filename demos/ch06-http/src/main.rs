@@ -1,6 +1,7 @@
 //! Many requests, one thread.
 
 mod check_all;
+mod connections;
 mod get;
 mod half_close;
 mod limit;
@@ -23,4 +24,5 @@ chapter::lessons![options::Options;
     on_loop half_close,
     on_loop limit,
     on_loop reuse_client,
+    on_loop connections,
 ];
