@@ -2,10 +2,12 @@
 
 mod check_all;
 mod connections;
+mod faults;
 mod get;
 mod half_close;
 mod limit;
 mod options;
+mod outcomes;
 mod post;
 mod reuse_client;
 mod statuses;
@@ -17,9 +19,12 @@ chapter::lessons![options::Options;
     on_loop get,
     on_loop together,
     on_loop timeouts,
+    on_loop faults,
+    on_loop outcomes,
     on_loop post,
     on_loop statuses,
     on_loop check_all,
+    on_loop limit,
     on_loop tcp,
     on_loop half_close,
     on_loop limit,

@@ -9,6 +9,10 @@ pub struct Options {
     #[arg(long, value_name = "URL", value_parser = web::named)]
     pub server: Option<Url>,
 
+    /// One more page that outcomes fetches; may be given several times
+    #[arg(long, value_name = "URL", value_parser = page)]
+    pub page: Vec<Url>,
+
     /// How many requests limit makes
     #[arg(long, value_name = "N", default_value = "100", value_parser = requests, allow_hyphen_values = true)]
     pub requests: u32,
@@ -22,10 +26,15 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             server: None,
+            page: Vec::new(),
             requests: 100,
             limit: 10,
         }
     }
+}
+
+fn page(text: &str) -> Result<Url, String> {
+    web::named(text).map_err(|error| error.replace("--server", "--page"))
 }
 
 fn requests(text: &str) -> Result<u32, String> {
@@ -56,5 +65,11 @@ mod tests {
             assert!(refused.contains("1 to 1000000"), "{text}");
             assert!(limit(text).unwrap_err().contains("--limit 10"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_page_is_an_http_url() {
+        assert!(page("http://127.0.0.1:8080/get").is_ok());
+        assert!(page("/get").unwrap_err().contains("--page http://"));
     }
 }

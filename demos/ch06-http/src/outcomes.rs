@@ -1,0 +1,203 @@
+//! # Outcomes: whatever goes wrong is a value of one `enum`
+//!
+//! Fourteen pages, and twelve of them can't be had: a status, a refused connection, an answer that breaks off or
+//! never comes, a body without end, something that isn't the JSON it should be. Each fault is a value that says what
+//! happened. So a batch of all fourteen ends with fourteen outcomes, 2 pages and 12 faults, after 5 ticks: that is
+//! the timeout, the longest any page can take. When the first fault ends the batch, what became of the other 13 is
+//! unknown.
+//!
+//! asyncio: try, except, aiohttp.ClientError, asyncio.TimeoutError, gather, return_exceptions
+//!
+//! real clock: real HTTP over real sockets
+//!
+//! ```python
+//! async def fetch(session, url):                # a session with raise_for_status=True
+//!     try:
+//!         async with session.get(url) as response:
+//!             return Page(**await response.json())
+//!     except (aiohttp.ClientError, TimeoutError, ValueError, TypeError) as fault:
+//!         return fault
+//! ```
+//!
+//! Not the same: no signature says which exceptions there are. The total timeout's TimeoutError is no ClientError,
+//! and bad JSON is a ValueError; one that is missing in the list leaves `fetch`, and `gather` raises it. In Rust the
+//! signature names `Fault`, and there is nothing else to catch. aiohttp gives a request 5 minutes; reqwest has no
+//! such limit unless it is given one. Neither has a limit on the length of a body.
+
+use std::iter;
+
+use anyhow::Result;
+use futures_util::future::{join_all, try_join_all};
+use reqwest::Client;
+use serde::Deserialize;
+use serde_json::error::Category;
+use timing::{
+    Timings,
+    law::{at_most, exactly, none},
+    ticks,
+};
+use tracing::instrument;
+use web::Server;
+
+use crate::{
+    faults::{Fault, NO_SUCH_HOST, nobody_listens},
+    options::Options,
+};
+
+/// In ticks, from the first step of the connection to the last byte of the body.
+const TIMEOUT: u32 = 5;
+
+/// The longest body that is read, in bytes.
+const LONGEST: usize = 100_000;
+
+pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
+    let server = &Server::stand_in(options.server.as_ref())?;
+    let client = &server.builder().timeout(ticks(TIMEOUT)).build()?;
+    let (_taken, nobody) = nobody_listens()?;
+    let mut links = links(server, nobody);
+    for (n, url) in iter::zip(1.., &options.page) {
+        links.push((format!("your page {n}"), url.to_string()));
+    }
+    let fetches = || links.iter().map(|(page, url)| fetch(page, client, url));
+
+    // One after another, to see what becomes of each.
+    for ((page, _), fetch) in iter::zip(&links, fetches()) {
+        let law = match page.as_str() {
+            "a slow page" => exactly(2),
+            "no answer" | "a body that stalls" => exactly(TIMEOUT),
+            _ => at_most(TIMEOUT),
+        };
+        let outcome = match t.time(page, law, fetch).await {
+            Ok(_) => "a page".into(),
+            Err(fault) => format!("{fault:?}"),
+        };
+        t.count("outcome", outcome);
+    }
+
+    // To `join_all` a `Result` is a value, whichever it is, and it waits for all of them.
+    let batch = join_all(fetches());
+    let outcomes = t.time("all at once", exactly(TIMEOUT), batch).await;
+    let pages = outcomes.iter().flatten().count();
+    let faults = outcomes.len() - pages;
+    t.count("outcome", format!("{pages} pages, {faults} faults"));
+
+    // `try_join_all` hands over the first fault. It drops the other futures, and the pages that have arrived.
+    let batch = try_join_all(fetches());
+    let outcome = match t.time("until the first fault", none(), batch).await {
+        Ok(pages) => format!("{} pages", pages.len()),
+        Err(_) => format!("1 fault, {} unknown", links.len() - 1),
+    };
+    t.count("outcome", outcome);
+    Ok(())
+}
+
+/// Each `?` makes a `Fault` of another library's error: reqwest's as in the lesson `faults`, serde's as below.
+#[instrument(ret, err(Debug), skip(client, url))]
+async fn fetch(page: &str, client: &Client, url: &str) -> Result<Page, Fault> {
+    let mut response = client.get(url).send().await?.error_for_status()?;
+    // What is announced as too long isn't begun.
+    if response.content_length() > Some(LONGEST as u64) {
+        return Err(Fault::TooLong);
+    }
+    // A body in chunks announces nothing, so it is counted as it comes. `bytes` and `json` would read on.
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await? {
+        if body.len() + piece.len() > LONGEST {
+            return Err(Fault::TooLong);
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(serde_json::from_slice(&body)?)
+}
+
+impl From<serde_json::Error> for Fault {
+    fn from(error: serde_json::Error) -> Self {
+        match error.classify() {
+            Category::Data => Self::OtherJson, // it is JSON, but it doesn't fit the type
+            Category::Syntax | Category::Eof | Category::Io => Self::NotJson,
+        }
+    }
+}
+
+/// Both pages that can be had show the request as the server saw it.
+#[derive(Debug, Deserialize)]
+#[expect(dead_code, reason = "a page is asked for and not read")]
+struct Page {
+    url: String,
+}
+
+/// What each is called here, and its URL.
+fn links(server: &Server, nobody: String) -> Vec<(String, String)> {
+    let stand_in = |path| server.url(&format!("/stand-in/{path}"));
+    let links = [
+        ("a page", server.url("/get")),
+        ("a slow page", server.slow_page(2)),
+        ("404", server.url("/status/404")),
+        ("20 redirects", server.url("/redirect/20")),
+        ("nobody listens", nobody),
+        ("no such host", NO_SUCH_HOST.into()),
+        ("a reset", stand_in("broken/reset")),
+        ("half a body", stand_in("broken/short")),
+        ("no answer", stand_in("broken/silence")),
+        ("a body that stalls", stand_in("broken/stall")),
+        ("100 GB announced", stand_in("broken/huge")),
+        ("a body without end", stand_in("broken/endless?pause=0")),
+        ("half of the JSON", stand_in("wrong/malformed-json")),
+        ("other JSON", stand_in("wrong/other-json")),
+    ];
+    links.map(|(page, url)| (page.into(), url)).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use timing::report::Ended::{Cancelled, Failed, Returned};
+
+    async fn measured() -> Timings {
+        let mut t = Timings::default();
+        run(&mut t, &Options::default()).await.unwrap();
+        t
+    }
+
+    #[tokio::test]
+    async fn what_goes_wrong_is_a_value_that_says_what() {
+        let t = measured().await;
+        for (page, outcome) in [
+            ("a page", "a page"),
+            ("a slow page", "a page"),
+            ("404", "Status(404)"),
+            ("20 redirects", "Redirects"),
+            ("nobody listens", "Unreachable(ConnectionRefused)"),
+            ("no such host", "UnknownHost"),
+            ("a reset", "CutOff"),
+            ("half a body", "CutOff"),
+            ("no answer", "TimedOut"),
+            ("a body that stalls", "TimedOut"),
+            ("100 GB announced", "TooLong"),
+            ("a body without end", "TooLong"),
+            ("half of the JSON", "NotJson"),
+            ("other JSON", "OtherJson"),
+        ] {
+            assert_eq!(*t[page].count("outcome"), outcome, "{page}");
+            if outcome == "TimedOut" {
+                assert!(t[page].elapsed >= ticks(TIMEOUT), "{page}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn no_fault_ends_the_others_unless_the_first_is_to_end_all() {
+        let t = measured().await;
+        let all = &t["all at once"];
+        assert_eq!(*all.count("outcome"), "2 pages, 12 faults");
+        assert!(all.elapsed >= ticks(TIMEOUT));
+        // It comes when most of the faults are known.
+        assert_eq!(all.lane("a slow page").ended, Returned);
+        let failed = all.lanes.iter().filter(|lane| lane.ended == Failed);
+        assert_eq!(failed.count(), 12);
+
+        let first = &t["until the first fault"];
+        assert_eq!(*first.count("outcome"), "1 fault, 13 unknown");
+        assert_eq!(first.lane("a slow page").ended, Cancelled);
+    }
+}
