@@ -1,0 +1,37 @@
+//! The chapter's lessons, sent to another server.
+
+use std::process::Command;
+
+use timing::report::{Outcome, Report, Verdict};
+
+#[test]
+fn another_server_is_used_unchanged_and_its_time_is_not_judged() {
+    let server = httpbin::Server::on_thread().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_ch06-http"))
+        .args(["get", "together", "post", "statuses", "check-all"])
+        .args(["--check", "--server", server.url(), "--json", "-"])
+        .output()
+        .unwrap();
+    let report: Report = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    for lesson in &report.lessons {
+        assert_eq!(lesson.outcome, Outcome::Ran, "{}", lesson.name);
+        let mut variants = lesson.variants.iter();
+        assert!(variants.all(|variant| variant.verdict == Verdict::NotJudged));
+    }
+    // 6 of get, 2 × 3 of together, 4 of post, 3 × 3 of statuses, 3 × 3 of check-all. The 110 are spared.
+    assert_eq!(server.stats().requests, 34);
+}
+
+#[test]
+fn a_lesson_that_needs_the_stand_ins_counts_is_skipped_with_another_server() {
+    let server = httpbin::Server::on_thread().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_ch06-http"))
+        .args(["reuse-client", "--server", server.url(), "--json", "-"])
+        .output()
+        .unwrap();
+    let report: Report = serde_json::from_slice(&output.stdout).unwrap();
+    let outcome = &report.lessons[0].outcome;
+    assert!(matches!(outcome, Outcome::Skipped(why) if why.contains("without --server")));
+    assert_eq!(server.stats().requests, 0);
+}
