@@ -24,10 +24,9 @@ chapter::lessons![options::Options;
     on_loop post,
     on_loop statuses,
     on_loop check_all,
+    on_loop reuse_client,
     on_loop limit,
     on_loop tcp,
     on_loop half_close,
-    on_loop limit,
-    on_loop reuse_client,
     on_loop connections,
 ];
