@@ -1,9 +1,9 @@
 //! # `get`: a page of JSON becomes a struct
 //!
 //! `json` reads the body into a type of your own, whose fields say what the page has to contain. A page that doesn't
-//! fit is an error at once, with its line and column: a field that is missing, a value of another type, HTML instead of
-//! JSON. No code behind that call meets a page that is incomplete. The last two variants are about the request: some
-//! servers refuse a client that doesn't say who it is, and reqwest sends no User-Agent unless it is given one.
+//! fit is an error at once, with its line and column: a field that is missing, a value of another type, HTML instead
+//! of JSON. No code behind that call meets a page that is incomplete. The last two variants are about the request:
+//! some servers refuse a client that doesn't say who it is, and reqwest sends no User-Agent unless it is given one.
 //!
 //! asyncio: aiohttp.ClientSession.get, ClientResponse.json, json, User-Agent
 //!
@@ -79,7 +79,8 @@ where
 }
 
 /// For all three pages that don't fit, the text of reqwest's own error is "error decoding response body" and the URL.
-/// What is wrong, and where, is the parser's error, one step down the chain. `{:#}` of an `anyhow::Error` prints both.
+/// What is wrong, and where, is the parser's error, one step down the chain. `{:#}` of an `anyhow::Error`
+/// prints both.
 fn reason<T>(page: &Result<T>) -> String {
     match page {
         Ok(_) => "it fits".into(),

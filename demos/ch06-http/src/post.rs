@@ -1,9 +1,9 @@
 //! # `post`: what is sent, and what the server gets
 //!
 //! A comment is posted in four ways, and the server tells back what it got. `json` sends JSON, where 5 stars are a
-//! number. `form` sends a form, where every value is text: "5". Both set the Content-Type, from which the server knows
-//! how to read the body. A form that is put together by hand breaks at the first `&`: of "tea & cake" only "tea "
-//! arrives. `body` sends what it is given, without a Content-Type.
+//! number. `form` sends a form, where every value is text: "5". Both set the Content-Type, from which the server
+//! knows how to read the body. A form that is put together by hand breaks at the first `&`: of "tea & cake" there
+//! arrives "tea ". `body` sends what it is given, without a Content-Type.
 //!
 //! asyncio: aiohttp.ClientSession.post, post, FormData
 //!
@@ -18,8 +18,8 @@
 //!
 //! Not the same: aiohttp's `data=` looks at its argument: a dict becomes a form, a str text/plain, bytes an
 //! octet-stream, each with its Content-Type. In reqwest the method decides, and `body` adds no Content-Type. `json=`
-//! takes whatever `json.dumps` does, and a misspelt key is sent as it is; here one struct says which fields there are,
-//! for both formats.
+//! takes whatever `json.dumps` does, and a misspelt key is sent as it is; here one struct says which fields there
+//! are, for both formats.
 
 use std::collections::BTreeMap;
 
@@ -87,8 +87,8 @@ struct Comment {
     stars: u8,
 }
 
-/// What the server got, and how it read it: the fields of a form are in `form`, any other body is in `data`, and also in
-/// `json` if it is JSON.
+/// What the server got, and how it read it: the fields of a form are in `form`, any other body is in `data`, and also
+/// in `json` if it is JSON.
 #[derive(Debug, Deserialize)]
 struct Told {
     headers: BTreeMap<String, String>,

@@ -1,9 +1,9 @@
 //! # One client for all requests: its connections are used again
 //!
 //! 200 pages of 100 kB are fetched, 20 at a time. With a new client for each request that takes 200 connections, with
-//! one client 20. A clone is the same client: 200 clones of it find its 20 connections and open none. And a page has to
-//! be read to its end before its connection can carry another request: when the answers are dropped unread, one client
-//! opens 200 connections, too. Every connection begins with a handshake, and with TLS a second one follows.
+//! one client 20. A clone is the same client: 200 clones of it find its 20 connections and open none. And a page has
+//! to be read to its end before its connection can carry another request: when the answers are dropped unread, one
+//! client opens 200 connections, too. Every connection begins with a handshake, and with TLS a second one follows.
 //!
 //! asyncio: aiohttp.ClientSession, ClientResponse.read, release, TCPConnector
 //!
@@ -18,8 +18,9 @@
 //! ```
 //!
 //! Not the same: a ClientSession has to be closed, hence the `async with`; one that isn't logs "Unclosed client
-//! session". A reqwest client has no `close`: its connections are closed when its last clone is dropped. And a session
-//! is one object that is handed around. A client can be cloned into every task, which costs no more than an `Arc`.
+//! session". A reqwest client has no `close`: its connections are closed when its last clone is dropped. And a
+//! session is one object that is handed around. A client can be cloned into every task, which costs no more than an
+//! `Arc`.
 
 use anyhow::Result;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -114,8 +115,8 @@ mod tests {
         }
     }
 
-    // How many connections one client opens depends a little on when each of them is ready: a request that waits for a
-    // new one takes an old one if that is free sooner.
+    // How many connections one client opens depends a little on when each of them is ready: a request that waits for
+    // a new one takes an old one if that is free sooner.
     const FEW: std::ops::Range<i64> = 1..40;
 
     #[tokio::test]

@@ -1,9 +1,9 @@
 //! # Statuses: a 503 is an answer until you make it an error
 //!
-//! A server answers three requests with the statuses 200, 418 and 503. As they come, that is 3 times `Ok`: there was an
-//! answer. `error_for_status` makes an `Err` of each status from 400 on, 2 here, and drops the page that came with it:
-//! of the 71 bytes that say why, none is read. `error_for_status_ref` borrows the answer, and the page can be read too.
-//! When nobody answers, that is an `Err` in any case, and one without a status.
+//! A server answers three requests with the statuses 200, 418 and 503. As they come, that is 3 times `Ok`: there was
+//! an answer. `error_for_status` makes an `Err` of each status from 400 on, 2 here, and drops the page that came with
+//! it: of the 71 bytes that say why, none is read. `error_for_status_ref` borrows the answer, and the page can be
+//! read too. When nobody answers, that is an `Err` in any case, and one without a status.
 //!
 //! asyncio: ClientResponse.raise_for_status, raise_for_status, ClientResponseError
 //!
@@ -16,9 +16,10 @@
 //!     response.raise_for_status()         # ClientResponseError, with .status
 //! ```
 //!
-//! Not the same: `raise_for_status` looks at the response, which is still there after it. `error_for_status` takes the
-//! response by value and gives it back only if its status is good. A ClientSession made with `raise_for_status=True`
-//! checks every answer; a reqwest client has no such switch, so the call stands at every request.
+//! Not the same: `raise_for_status` looks at the response, which is still there after it. `error_for_status` takes
+//! the response by value and gives it back only if its status is good. A ClientSession made with
+//! `raise_for_status=True` checks every answer; a reqwest client has no such switch, so the call stands at every
+//! request.
 
 use std::{cell::Cell, net::TcpListener};
 

@@ -1,9 +1,9 @@
 //! # Pages together: as long as the slowest, in the order asked for
 //!
-//! Three pages take their server 1, 2 and 1 ticks. Fetched one by one they take 4 ticks, the sum; together they take 2,
-//! as long as the slowest. The weather arrives last and is still the second of the results, where it was asked for.
-//! Together means all of them: 110 requests at once are 110 in flight and 110 connections, because nothing in the
-//! client bounds them. What bounds them in the end is the server, or the file descriptors of one side.
+//! Three pages take their server 1, 2 and 1 ticks. Fetched one by one they take 4 ticks, the sum; together they take
+//! 2, as long as the slowest. The weather arrives last and is still the second of the results, where it was asked
+//! for. Together means all of them: 110 requests at once are 110 in flight and 110 connections, because nothing in
+//! the client bounds them. What bounds them in the end is the server, or the file descriptors of one side.
 //!
 //! asyncio: gather, aiohttp.ClientSession.get, TCPConnector
 //!
@@ -17,9 +17,9 @@
 //! pages = await asyncio.gather(fetch("news", 1), fetch("weather", 2), fetch("sports", 1))
 //! ```
 //!
-//! Not the same: a ClientSession opens 100 connections at most, so of 110 requests 10 wait inside it until another one
-//! is done: 2 ticks instead of 1. The server sees 100, and the calling code sees nothing of it. In Rust such a bound is
-//! yours to write, with a semaphore or `buffer_unordered`.
+//! Not the same: a ClientSession opens 100 connections at most, so of 110 requests 10 wait inside it until another
+//! one is done: 2 ticks instead of 1. The server sees 100, and the calling code sees nothing of it. In Rust such a
+//! bound is yours to write, with a semaphore or `buffer_unordered`.
 
 use anyhow::Result;
 use futures_util::future::try_join_all;
