@@ -10,6 +10,7 @@ mod options;
 mod outcomes;
 mod post;
 mod reuse_client;
+mod server;
 mod statuses;
 mod tcp;
 mod timeouts;
@@ -29,4 +30,5 @@ chapter::lessons![options::Options;
     on_loop tcp,
     on_loop half_close,
     on_loop connections,
+    on_loop server,
 ];
