@@ -129,14 +129,25 @@ impl Server {
 
     /// Puts the stand-in's own figures since the last call beside the variant that ran last.
     pub fn count(&self, t: &mut Timings) {
-        let Some(stand_in) = &self.stand_in else {
-            return;
-        };
+        if let Some(stats) = self.take_stats() {
+            t.count("requests", stats.requests);
+            t.count("in flight at once", stats.peak_in_flight);
+            t.count("connections opened", stats.connections);
+        }
+    }
+
+    /// The same, of its requests alone: for a lesson whose waits are not the server's.
+    pub fn count_requests(&self, t: &mut Timings) {
+        if let Some(stats) = self.take_stats() {
+            t.count("requests", stats.requests);
+        }
+    }
+
+    fn take_stats(&self) -> Option<httpbin::Stats> {
+        let stand_in = self.stand_in.as_ref()?;
         let stats = stand_in.stats();
-        t.count("requests", stats.requests);
-        t.count("in flight at once", stats.peak_in_flight);
-        t.count("connections opened", stats.connections);
         stand_in.reset_stats();
+        Some(stats)
     }
 }
 

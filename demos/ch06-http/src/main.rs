@@ -3,6 +3,7 @@
 mod check_all;
 mod connections;
 mod faults;
+mod crawl;
 mod get;
 mod half_close;
 mod limit;
@@ -31,4 +32,8 @@ chapter::lessons![options::Options;
     on_loop half_close,
     on_loop connections,
     on_loop server,
+    on_loop limit,
+    on_loop crawl,
+    on_loop tcp,
+    on_loop half_close,
 ];
