@@ -2,8 +2,8 @@
 
 mod check_all;
 mod connections;
-mod faults;
 mod crawl;
+mod faults;
 mod get;
 mod half_close;
 mod limit;
@@ -28,12 +28,9 @@ chapter::lessons![options::Options;
     on_loop check_all,
     on_loop reuse_client,
     on_loop limit,
+    on_loop crawl,
     on_loop tcp,
     on_loop half_close,
     on_loop connections,
     on_loop server,
-    on_loop limit,
-    on_loop crawl,
-    on_loop tcp,
-    on_loop half_close,
 ];
