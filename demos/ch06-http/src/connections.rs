@@ -50,15 +50,7 @@ use crate::options::Options;
 const WANTED: u32 = 1_000;
 
 pub async fn run(t: &mut Timings, _: &Options) -> Result<()> {
-    // Raised as far as the system lets a process do that by itself; what comes back is the limit it has now.
-    let limit =
-        rlimit::increase_nofile_limit(4 * u64::from(WANTED)).context("the limit on open files")?;
-    let many = possible(limit);
-    if many < WANTED {
-        info!("{many} connections: the open files end at {limit}");
-        info!("after \"ulimit -n 2100\" there are {WANTED}");
-    }
-
+    let many = allowed()?;
     let before = Usage::now();
     let (mut clients, server) = connect(many).await?;
     let bytes = before.growth().asked / clients.len();
@@ -78,6 +70,19 @@ pub async fn run(t: &mut Timings, _: &Options) -> Result<()> {
     drop(clients); // the server's tasks end with their connections
     t.count("server threads", threads_of(server).await?.len());
     Ok(())
+}
+
+/// As many as are wanted, if the limit on open files can be raised that far; otherwise fewer.
+pub fn allowed() -> Result<u32> {
+    // A process may raise it by itself up to a second, hard limit. What comes back is the limit it has now.
+    let wanted = 4 * u64::from(WANTED);
+    let limit = rlimit::increase_nofile_limit(wanted).context("the limit on open files")?;
+    let many = possible(limit);
+    if many < WANTED {
+        info!("{many} connections: the open files end at {limit}");
+        info!("after \"ulimit -n 2100\" there are {WANTED}");
+    }
+    Ok(many)
 }
 
 /// Both ends of a connection are open files of this process, and some more are open already.

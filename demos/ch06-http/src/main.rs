@@ -16,6 +16,7 @@ mod statuses;
 mod tcp;
 mod timeouts;
 mod together;
+mod websocket;
 
 chapter::lessons![options::Options;
     on_loop get,
@@ -33,4 +34,5 @@ chapter::lessons![options::Options;
     on_loop half_close,
     on_loop connections,
     on_loop server,
+    on_loop websocket,
 ];
