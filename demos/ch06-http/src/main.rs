@@ -10,6 +10,8 @@ mod limit;
 mod options;
 mod outcomes;
 mod post;
+mod retry;
+mod retry_after;
 mod reuse_client;
 mod server;
 mod statuses;
@@ -30,6 +32,8 @@ chapter::lessons![options::Options;
     on_loop reuse_client,
     on_loop limit,
     on_loop crawl,
+    on_loop retry,
+    on_loop retry_after,
     on_loop tcp,
     on_loop half_close,
     on_loop connections,
