@@ -1,5 +1,6 @@
 //! Many requests, one thread.
 
+mod blocking_client;
 mod check_all;
 mod connections;
 mod crawl;
@@ -34,6 +35,7 @@ chapter::lessons![options::Options;
     on_loop retry,
     on_loop retry_after,
     on_loop crawl,
+    on_loop blocking_client,
     on_loop tcp,
     on_loop half_close,
     on_loop server,

@@ -1,0 +1,172 @@
+//! # A blocking client in async code stops everything
+//!
+//! Three pages take their server 2 ticks each, and beside them a heartbeat beats every half tick. With an async client
+//! the pages take 2 ticks together. With a blocking client in the same `async` code they take 6, the server has 1
+//! request in flight at a time, and for those 6 ticks there is no beat: the call keeps the only thread, so no other task
+//! and no timer runs. On threads of their own, by `spawn_blocking`, the same calls take 2 ticks, and the heart beats.
+//!
+//! asyncio: requests, to_thread
+//!
+//! real clock: real HTTP, and calls that block
+//!
+//! ```python
+//! async def blocks(url): return requests.get(url).content    # nothing else runs meanwhile
+//!
+//! async def in_a_thread(url):
+//!     response = await asyncio.to_thread(requests.get, url)
+//!     return response.content
+//! ```
+//!
+//! Not the same: `to_thread` has a pool of 32 threads at most, fewer on a machine with fewer than 28 cores;
+//! `spawn_blocking` starts up to 512. Neither can stop a call that has begun. To the compiler an `async fn` around a
+//! blocking call looks like any other, as it does in Python. The timeline shows the difference: its lane is solid. The
+//! blocking client here is ureq.
+
+use anyhow::Result;
+use futures_util::future::try_join_all;
+use reqwest::Client;
+use timing::{
+    Timings,
+    law::{max, sum},
+    report::Variant,
+    ticks,
+};
+use tokio::{
+    task::{spawn_blocking, yield_now},
+    time::interval,
+};
+use tracing::instrument;
+use ureq::Agent;
+use web::Server;
+
+use crate::options::Options;
+
+const PAGES: [&str; 3] = ["news", "weather", "sports"];
+
+pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
+    let server = Server::stand_in(options.server.as_ref())?;
+    let url = &server.slow_page(2);
+    let client = &server.client()?;
+    let agent = &Agent::config_builder().proxy(None).build().new_agent();
+
+    let (each, all) = (sum([2; PAGES.len()]), max([2; PAGES.len()]));
+    let pages = try_join_all(PAGES.map(|page| fetch(page, client, url)));
+    let pages = beside_a_heartbeat(pages);
+    t.time("an async client", all.clone(), pages).await?;
+    count(t, "an async client", &server);
+
+    let pages = try_join_all(PAGES.map(|page| fetch_blocking(page, agent, url)));
+    let pages = beside_a_heartbeat(pages);
+    t.time("a blocking client", each, pages).await?;
+    count(t, "a blocking client", &server);
+
+    let pages = try_join_all(PAGES.map(|page| fetch_on_a_thread(page, agent, url)));
+    let pages = beside_a_heartbeat(pages);
+    t.time("spawn_blocking", all, pages).await?;
+    count(t, "spawn_blocking", &server);
+    Ok(())
+}
+
+#[instrument(ret, err, skip(client, url))]
+async fn fetch(page: &'static str, client: &Client, url: &str) -> Result<usize> {
+    let response = client.get(url).send().await?.error_for_status()?;
+    Ok(response.bytes().await?.len())
+}
+
+/// There is no `.await` in it: its future is ready at its first poll, which lasts as long as the page.
+#[instrument(ret, err, skip(agent, url))]
+async fn fetch_blocking(page: &'static str, agent: &Agent, url: &str) -> Result<usize> {
+    get(agent, url) // <- the difference: it runs here, on the loop's thread
+}
+
+#[instrument(ret, err, skip(agent, url))]
+async fn fetch_on_a_thread(page: &'static str, agent: &Agent, url: &str) -> Result<usize> {
+    // The thread may outlive this function, so it can't borrow: it gets copies. The agent's shares its connections.
+    let (agent, url) = (agent.clone(), url.to_owned());
+    // Two errors: the thread's, if it panics, and the request's.
+    spawn_blocking(move || get(&agent, &url)).await?
+}
+
+/// Blocks its thread in `read` until the page is here.
+fn get(agent: &Agent, url: &str) -> Result<usize> {
+    Ok(agent.get(url).call()?.into_body().read_to_vec()?.len())
+}
+
+async fn beside_a_heartbeat<T>(pages: impl Future<Output = T>) -> T {
+    let heart = tokio::spawn(heartbeat());
+    // A spawned task begins when others wait. Without this one the heart would not even exist while the loop is blocked.
+    yield_now().await;
+    let pages = pages.await;
+    heart.abort();
+    pages
+}
+
+#[instrument(ret)]
+async fn heartbeat() {
+    let mut beats = interval(ticks(0.5));
+    loop {
+        beats.tick().await;
+    }
+}
+
+fn count(t: &mut Timings, label: &str, server: &Server) {
+    t.count("ticks without a beat", longest_pause(&t[label]));
+    server.count(t);
+}
+
+/// Between two beats, or from the last one to the end of the variant; in ticks, to a tenth.
+fn longest_pause(variant: &Variant) -> f64 {
+    let polls = &variant.lane("heartbeat").polls;
+    let next = polls.iter().skip(1).map(|poll| poll.start);
+    let pauses = polls.iter().zip(next.chain([variant.elapsed]));
+    let longest = pauses.map(|(poll, next)| next.saturating_sub(poll.end));
+    let tenths = longest
+        .max()
+        .unwrap_or_default()
+        .div_duration_f64(ticks(0.1));
+    tenths.round() / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use timing::report::Value;
+
+    async fn measured() -> Timings {
+        let mut t = Timings::default();
+        run(&mut t, &Options::default()).await.unwrap();
+        t
+    }
+
+    fn pause(t: &Timings, label: &str) -> f64 {
+        match t[label].count("ticks without a beat") {
+            Value::Fraction(ticks) => *ticks,
+            other => panic!("{other:?} is no pause"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_blocking_client_fetches_one_by_one_and_no_heart_beats_meanwhile() {
+        let t = measured().await;
+        let blocking = &t["a blocking client"];
+        assert!(blocking.elapsed >= ticks(6));
+        assert_eq!(*blocking.count("in flight at once"), 1);
+        assert!(pause(&t, "a blocking client") >= 6.0);
+        for page in PAGES {
+            let lane = blocking.lane(page);
+            assert_eq!(lane.polls.len(), 1, "{page}");
+            assert!(lane.longest_poll() >= ticks(2), "{page}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_async_client_and_threads_have_three_in_flight_while_it_beats() {
+        let t = measured().await;
+        for label in ["an async client", "spawn_blocking"] {
+            assert_eq!(*t[label].count("in flight at once"), 3, "{label}");
+            assert!(t[label].elapsed >= ticks(2), "{label}");
+            // Half a tick on an idle machine. If the loop were blocked it would be six.
+            assert!(pause(&t, label) < 4.0, "{label}");
+        }
+    }
+}
