@@ -1,10 +1,10 @@
 //! # A bounded queue: the producer waits for the consumer
 //!
 //! Five parcels go from a van over a belt to a sorter. The belt holds 2. Unloading a parcel takes 0.4 ticks and
-//! sorting it takes 2, so the belt fills up, and the unloader waits for places: 2.4 ticks in all. That is
-//! backpressure. With the two times swapped there is never more than 1 parcel on the belt, and the unloader waits 0
-//! ticks. An example in which the consumer is the faster side doesn't show what the bound is for. `try_send` never
-//! waits: it hands back the 2 parcels for which there is no place.
+//! sorting it takes 2, so the belt fills up and the unloader waits for places: with `--virtual`, 2.4 ticks in all.
+//! That is backpressure. `try_send` never waits: it hands back the 2 parcels for which there is no place. If the
+//! sorter is the faster one, the bound is never reached: at most 1 parcel is on the belt, and the unloader waits 0
+//! ticks.
 //!
 //! asyncio: Queue, Queue.put, put_nowait, QueueFull, maxsize, qsize
 //!
@@ -17,15 +17,15 @@
 //!
 //! Not the same: `maxsize=0` is a queue without a limit, and `channel(0)` panics; without a limit there is
 //! `unbounded_channel`. A Queue is one object that everybody holds. A channel has two ends, and there is one
-//! receiver, which can't be cloned. `qsize` has a counterpart at each end: `len` at the receiver, and at the sender
-//! `capacity`, the number of places that are free.
+//! receiver, which can't be cloned. `qsize` is `len` at the receiver; at the sender it is `max_capacity()` minus
+//! `capacity()`, which is the number of places that are free.
 
 use std::time::Duration;
 
 use anyhow::Result;
 use timing::{Timings, law::sum, report::Variant, ticks};
 use tokio::{
-    join,
+    spawn,
     sync::mpsc::{
         Receiver, Sender, channel,
         error::{SendError, TrySendError},
@@ -39,28 +39,36 @@ const PARCELS: u32 = 5;
 const PLACES: usize = 2;
 
 pub async fn run(t: &mut Timings) -> Result<()> {
-    // Each parcel is sorted before the next one comes, so what takes time is the unloading, and sorting the last one.
-    let law = sum([2.0, 2.0, 2.0, 2.0, 2.0, 0.4]);
-    let (belt, sorter) = channel(PLACES);
-    let both = async { join!(sends(belt, 2.0), sort_all(sorter, 0.4)) };
-    let (unloader, sorted) = t.time("send, sorter faster", law, both).await;
-    count(t, "send, sorter faster", unloader?, &sorted);
-
-    // From the first parcel on the sorter works without a pause, so it costs no time that the unloader waits.
+    // From the first parcel on the sorter works without a pause, so the unloader's waiting costs no time overall.
     let law = sum([0.4, 2.0, 2.0, 2.0, 2.0, 2.0]);
-    let (belt, sorter) = channel(PLACES);
-    // <- the difference: the two times are swapped.
-    let both = async { join!(sends(belt, 0.4), sort_all(sorter, 2.0)) };
-    let (unloader, sorted) = t.time("send", law, both).await;
-    count(t, "send", unloader?, &sorted);
+    let sent = t.time("send", law, day(sends, 0.4, 2.0, PLACES)).await?;
+    count(t, "send", sent);
 
     // It is done sooner because two parcels are missing.
     let law = sum([0.4, 2.0, 2.0, 2.0]);
-    let (belt, sorter) = channel(PLACES);
-    let both = async { join!(tries_to_send(belt, 0.4), sort_all(sorter, 2.0)) };
-    let (unloader, sorted) = t.time("try_send", law, both).await;
-    count(t, "try_send", unloader?, &sorted);
+    let tried = day(tries_to_send, 0.4, 2.0, PLACES);
+    let tried = t.time("try_send", law, tried).await?;
+    count(t, "try_send", tried);
+
+    // Each parcel is sorted before the next one comes, so what takes time is the unloading, and sorting the last one.
+    let law = sum([2.0, 2.0, 2.0, 2.0, 2.0, 0.4]);
+    let swapped = day(sends, 2.0, 0.4, PLACES); // <- the difference to the first
+    let swapped = t.time("send, sorter faster", law, swapped).await?;
+    count(t, "send, sorter faster", swapped);
     Ok(())
+}
+
+/// Returns what the unloader has seen, and the parcels in the order in which they were sorted.
+async fn day(
+    unloads: impl AsyncFnOnce(Sender<u32>, f64) -> Result<Unloader>,
+    unloading: f64,
+    sorting: f64,
+    places: usize,
+) -> Result<(Unloader, Vec<u32>)> {
+    let (belt, end) = channel(places);
+    // A task of its own, so each of the two is polled only when it can go on.
+    let sorter = spawn(sort_all(end, sorting));
+    Ok((unloads(belt, unloading).await?, sorter.await?))
 }
 
 /// Owns the only sender, and drops it when the van is empty. The sorter gets what is still on the belt, and then the
@@ -75,8 +83,8 @@ async fn sends(belt: Sender<u32>, time: f64) -> Result<Unloader> {
     Ok(unloader)
 }
 
-/// Returns at once if there is a place, and otherwise when the sorter has taken a parcel. It fails only when there is
-/// no receiver any more: a full belt is no error.
+/// Returns at once if there is a place, and otherwise when the sorter has taken a parcel. A full belt is no error; a
+/// receiver that is closed or dropped is.
 #[instrument(ret, err, skip(belt))]
 async fn put(parcel: u32, belt: &Sender<u32>) -> Result<(), SendError<u32>> {
     belt.send(parcel).await
@@ -87,16 +95,17 @@ async fn tries_to_send(belt: Sender<u32>, time: f64) -> Result<Unloader> {
     for parcel in 1..=PARCELS {
         sleep(ticks(time)).await;
         match put_now(parcel, &belt) {
+            Ok(()) => {}
             Err(TrySendError::Full(parcel)) => unloader.handed_back.push(parcel),
-            // Either it is on the belt, or the receiver is gone, and then no later parcel could be sent either.
-            sent => sent?,
+            // The receiver takes no more parcels, so the next one couldn't be sent either.
+            Err(closed) => return Err(closed.into()),
         }
         unloader.looks_at(&belt);
     }
     Ok(unloader)
 }
 
-/// Not an `async fn`: it has nothing to wait for, so it can also be called where nothing may wait. The parcel comes
+/// Not an `async fn`: it has nothing to wait for, so it can also be called where you can't await. The parcel comes
 /// back in the error, so it can be kept and sent later.
 #[instrument(ret, err, skip(belt))]
 fn put_now(parcel: u32, belt: &Sender<u32>) -> Result<(), TrySendError<u32>> {
@@ -135,7 +144,7 @@ impl Unloader {
     }
 }
 
-fn count(t: &mut Timings, label: &str, unloader: Unloader, sorted: &[u32]) {
+fn count(t: &mut Timings, label: &str, (unloader, sorted): (Unloader, Vec<u32>)) {
     let waited = ticks_waited(&t[label]);
     t.count("most on the belt", unloader.most_on_belt);
     t.count("ticks waited", waited);
@@ -158,43 +167,36 @@ mod tests {
     use timing::{on_virtual_clock, report::Ended};
     use tokio::time::Instant;
 
+    fn check(t: &Timings, label: &str, after: f64, most: usize, waited: f64, sorted: usize) {
+        assert_eq!(t[label].elapsed, ticks(after), "{label}");
+        assert_eq!(*t[label].count("most on the belt"), most, "{label}");
+        assert_eq!(ticks_waited(&t[label]), waited, "{label}");
+        assert_eq!(*t[label].count("sorted"), sorted, "{label}");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn with_a_sorter_that_is_faster_the_bound_is_never_reached() {
         let t = Timings::of(run).await;
-        let faster = &t["send, sorter faster"];
-        assert_eq!(faster.elapsed, ticks(10.4));
-        assert_eq!(*faster.count("most on the belt"), 1);
-        assert_eq!(ticks_waited(faster), 0.0);
-        assert_eq!(*faster.count("sorted"), 5);
+        check(&t, "send, sorter faster", 10.4, 1, 0.0, 5);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_unloader_waits_while_the_belt_is_full() {
         let t = Timings::of(run).await;
-        let send = &t["send"];
-        assert_eq!(send.elapsed, ticks(10.4));
-        assert_eq!(*send.count("most on the belt"), 2);
-        assert_eq!(ticks_waited(send), 2.4);
-        let ends = ["put(3)", "put(4)", "put(5)"].map(|put| send.lane(put).end);
-        assert_eq!(
-            ends,
-            [1.2, 2.4, 4.4].map(ticks),
-            "4 and 5 end when the sorter takes one"
-        );
-        assert_eq!(*send.count("sorted"), 5);
+        check(&t, "send", 10.4, 2, 2.4, 5);
+        let ends = ["put(3)", "put(4)", "put(5)"].map(|put| t["send"].lane(put).end);
+        // 4 and 5 end when the sorter takes one.
+        assert_eq!(ends, [1.2, 2.4, 4.4].map(ticks));
     }
 
     #[tokio::test(start_paused = true)]
     async fn try_send_hands_back_what_has_no_place() {
         let t = Timings::of(run).await;
-        let tries = &t["try_send"];
-        assert_eq!(tries.elapsed, ticks(6.4));
-        assert_eq!(ticks_waited(tries), 0.0);
-        let ends = ["(3)", "(4)", "(5)"].map(|put| tries.lane(&format!("put_now{put}")).ended);
-        assert_eq!(ends, [Ended::Returned, Ended::Failed, Ended::Failed]);
-        assert_eq!(*tries.count("most on the belt"), 2);
-        assert_eq!(*tries.count("handed back"), 2);
-        assert_eq!(*tries.count("sorted"), 3);
+        check(&t, "try_send", 6.4, 2, 0.0, 3);
+        let put = |parcel| t["try_send"].lane(&format!("put_now({parcel})")).ended;
+        assert_eq!(put(3), Ended::Returned);
+        assert_eq!([put(4), put(5)], [Ended::Failed; 2]);
+        assert_eq!(*t["try_send"].count("handed back"), 2);
     }
 
     #[test]
@@ -225,10 +227,9 @@ mod tests {
         ) {
             on_virtual_clock(async {
                 let start = Instant::now();
-                let (belt, sorter) = channel(places);
-                let sends = sends(belt, unloading.into());
-                let (unloader, sorted) = join!(sends, sort_all(sorter, sorting.into()));
-                prop_assert!(unloader.unwrap().most_on_belt <= places);
+                let day = day(sends, unloading.into(), sorting.into(), places);
+                let (unloader, sorted) = day.await.unwrap();
+                prop_assert!(unloader.most_on_belt <= places);
                 prop_assert!(sorted.into_iter().eq(1..=PARCELS));
                 prop_assert_eq!(start.elapsed(), ticks(end(unloading, sorting, places)));
                 Ok(())

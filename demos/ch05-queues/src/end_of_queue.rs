@@ -1,10 +1,9 @@
 //! # The end of a queue: the last sender is dropped
 //!
 //! Two vans put 4 parcels on a belt, and two sorters take them off. When the vans have dropped their senders and the
-//! belt is empty, `recv` gives `None`, as often as it is called: 2 of 2 sorters end, after 2 ticks. If one more clone
-//! of the sender is alive, 0 of 2 end. They wait for a parcel that can't come, without an error, until a deadline at
-//! 5 ticks. A `None` that is sent as a sentinel ends only the sorter that takes it, 1 of 2; it needs one for each.
-//! The other end works the same way: with the receiver gone, `send` is an `Err`, and 2 of 2 vans are refused.
+//! belt is empty, `recv` returns `None` to each sorter: 2 of 2 end, after 2 ticks. If one more sender is alive, 0 of
+//! 2 end. They wait for a parcel that never comes, without an error, until a deadline at 5 ticks. A `None` that is
+//! sent as a sentinel ends only the sorter that takes it, 1 of 2; it needs one for each.
 //!
 //! asyncio: Queue.shutdown, QueueShutDown, None sentinel
 //!
@@ -12,13 +11,14 @@
 //! for sorter in sorters:
 //!     await belt.put(None)            # a sentinel for each of them
 //! # from Python 3.13 on:
-//! belt.shutdown()                     # once the queue is empty, get raises QueueShutDown
+//! belt.shutdown()                     # put raises QueueShutDown at once, get when the queue is empty
 //! ```
 //!
 //! Not the same: an asyncio queue doesn't know who is going to put something. The end has to be announced, by
 //! `shutdown` or by as many sentinels as there are consumers. A channel counts its senders, so nobody has to announce
 //! the end or to know how many consumers there are. What can go wrong is the opposite: somebody still has a sender
-//! and doesn't use it.
+//! and doesn't use it. Senders learn of their end too: once the receiver is dropped, `send` returns an `Err` that
+//! holds the item.
 
 use anyhow::Result;
 use futures_util::future::{join_all, try_join_all};
@@ -46,38 +46,31 @@ const PLACES: usize = 2;
 const DEADLINE: u32 = 5;
 
 pub async fn run(t: &mut Timings) -> Result<()> {
-    let (belt, receiver) = channel(PLACES);
+    let (belt, end) = channel(PLACES);
     let vans = VANS.map(|parcels| unload(parcels, belt.clone()));
     // Each van has a clone, and drops it when it is empty. The first one isn't needed any more.
     drop(belt);
-    let work = until_deadline(try_join_all(vans), receiver, SORTERS);
-    t.time("senders dropped", waves(4, 2, 1), work).await?;
+    let day = until_deadline(try_join_all(vans), end, SORTERS, sorter);
+    t.time("senders dropped", waves(4, 2, 1), day).await?;
     count(t, "senders dropped");
 
-    let (belt, receiver) = channel(PLACES);
+    let (belt, end) = channel(PLACES);
     let vans = VANS.map(|parcels| unload(parcels, belt.clone()));
     // <- the difference: no `drop`, so `belt` lives to the end of this function.
-    let work = until_deadline(try_join_all(vans), receiver, SORTERS);
-    t.time("one forgotten", exactly(DEADLINE), work).await?;
+    let day = until_deadline(try_join_all(vans), end, SORTERS, sorter);
+    t.time("one forgotten", exactly(DEADLINE), day).await?;
     count(t, "one forgotten");
 
     for (label, sentinels, law) in [
         ("one None", 1, exactly(DEADLINE)),
         ("a None each", 2, waves(4, 2, 1)),
     ] {
-        let (belt, receiver) = channel(PLACES);
+        let (belt, end) = channel(PLACES);
         let van = unload_and_say_so(&belt, sentinels);
-        t.time(label, law, until_deadline(van, receiver, SORTERS))
-            .await?;
+        let day = until_deadline(van, end, SORTERS, sorter_until_sentinel);
+        t.time(label, law, day).await?;
         count(t, label);
     }
-
-    let (belt, receiver) = channel(PLACES);
-    let vans = VANS.map(|parcels| unload(parcels, belt.clone()));
-    drop(receiver);
-    // What the vans return is an error each, with the parcel in it that couldn't be sent.
-    t.time("receiver dropped", exactly(0), join_all(vans)).await;
-    count(t, "receiver dropped");
     Ok(())
 }
 
@@ -90,7 +83,8 @@ async fn unload(parcels: [u32; 2], belt: Sender<u32>) -> Result<(), SendError<u3
     Ok(())
 }
 
-/// As in Python: the queue outlives its producers, so its end is a message like any other.
+/// As in Python: the queue outlives its producer, so its end is a message like any other. One producer has all the
+/// parcels: of two, neither would know whether the other one is done.
 #[instrument(ret, err, skip(belt))]
 async fn unload_and_say_so(belt: &Sender<Option<u32>>, sentinels: usize) -> Result<()> {
     for parcel in VANS.concat() {
@@ -103,34 +97,40 @@ async fn unload_and_say_so(belt: &Sender<Option<u32>>, sentinels: usize) -> Resu
 }
 
 /// Over when the vans are empty and all sorters have ended, or at the deadline.
-async fn until_deadline<U, E>(
+async fn until_deadline<P, U, E>(
     unloading: impl Future<Output = Result<U, E>>,
-    belt: Receiver<impl Into<Option<u32>>>,
+    belt: Receiver<P>,
     sorters: usize,
+    sorter: impl AsyncFn(usize, &Mutex<Receiver<P>>),
 ) -> Result<(), E> {
     let belt = Mutex::new(belt);
     let sorters = join_all((1..=sorters).map(|number| sorter(number, &belt)));
     let both = async { join!(unloading, sorters) };
     match timeout(ticks(DEADLINE), both).await {
         Ok((unloaded, _)) => unloaded.map(drop),
-        // Whoever hasn't ended by now is dropped, and the counts say how many they are.
+        // Whoever hasn't ended by now is dropped, and the counts say how many have.
         Err(_elapsed) => Ok(()),
     }
 }
 
-/// Returns how many parcels it has sorted.
 #[instrument(ret, skip(belt))]
-async fn sorter(number: usize, belt: &Mutex<Receiver<impl Into<Option<u32>>>>) -> u32 {
-    let mut sorted = 0;
+async fn sorter(number: usize, belt: &Mutex<Receiver<u32>>) {
     loop {
         // The sorters share the one receiver. The lock is free again at the end of this line.
         let taken = belt.lock().await.recv().await;
-        // Either there is no sender left, or somebody has sent a `None`.
-        let Some(parcel) = taken.and_then(Into::into) else {
-            return sorted;
-        };
+        // The channel's own `None`: no sender is left, and the belt is empty.
+        let Some(parcel) = taken else { return };
         sort(parcel).await;
-        sorted += 1;
+    }
+}
+
+#[instrument(ret, skip(belt))]
+async fn sorter_until_sentinel(number: usize, belt: &Mutex<Receiver<Option<u32>>>) {
+    loop {
+        let taken = belt.lock().await.recv().await;
+        // The sender's `None` is `Some(None)` here. The channel's own doesn't come, since the sender lives on.
+        let Some(Some(parcel)) = taken else { return };
+        sort(parcel).await;
     }
 }
 
@@ -141,37 +141,23 @@ async fn sort(parcel: u32) -> u32 {
 }
 
 fn count(t: &mut Timings, label: &str) {
-    let figures = figures(&t[label]);
-    let names = [
-        "sorters ended",
-        "still waiting",
-        "parcels sorted",
-        "vans refused",
-    ];
-    for (name, figure) in names.into_iter().zip(figures) {
-        t.count(name, figure);
-    }
+    let [ended, sorted] = ended_and_sorted(&t[label]);
+    t.count("sorters ended", ended);
+    t.count("parcels sorted", sorted);
 }
 
-fn figures(variant: &Variant) -> [usize; 4] {
-    [
-        lanes(variant, "sorter(", Ended::Returned),
-        lanes(variant, "sorter(", Ended::Cancelled),
-        lanes(variant, "sort(", Ended::Returned),
-        lanes(variant, "unload(", Ended::Failed),
-    ]
-}
-
-/// How many runs of this function ended like that.
-fn lanes(variant: &Variant, function: &str, how: Ended) -> usize {
-    let lanes = variant.lanes.iter();
-    let lanes = lanes.filter(|lane| lane.label.starts_with(function));
-    lanes.filter(|lane| lane.ended == how).count()
+fn ended_and_sorted(variant: &Variant) -> [usize; 2] {
+    ["sorter", "sort("].map(|function| {
+        let lanes = variant.lanes.iter();
+        let lanes = lanes.filter(|lane| lane.label.starts_with(function));
+        lanes.filter(|lane| lane.ended == Ended::Returned).count()
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use anyhow::bail;
     use proptest::prelude::*;
     use timing::{law::none, on_virtual_clock};
 
@@ -180,41 +166,49 @@ mod tests {
         let t = Timings::of(run).await;
         let dropped = &t["senders dropped"];
         assert_eq!(dropped.elapsed, ticks(2));
-        assert_eq!(figures(dropped), [2, 0, 4, 0]);
+        assert_eq!(ended_and_sorted(dropped), [2, 4]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_sender_that_is_forgotten_keeps_all_of_them_waiting() {
         let t = Timings::of(run).await;
         let forgotten = &t["one forgotten"];
-        assert_eq!(
-            forgotten.elapsed,
-            ticks(DEADLINE),
-            "only the deadline ends it"
-        );
-        assert_eq!(figures(forgotten), [0, 2, 4, 0]);
+        assert_eq!(forgotten.elapsed, ticks(DEADLINE));
+        assert_eq!(ended_and_sorted(forgotten), [0, 4]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_sentinel_ends_one_sorter() {
         let t = Timings::of(run).await;
         assert_eq!(t["one None"].elapsed, ticks(DEADLINE));
-        assert_eq!(figures(&t["one None"]), [1, 1, 4, 0]);
+        assert_eq!(ended_and_sorted(&t["one None"]), [1, 4]);
         assert_eq!(t["a None each"].elapsed, ticks(2));
-        assert_eq!(figures(&t["a None each"]), [2, 0, 4, 0]);
+        assert_eq!(ended_and_sorted(&t["a None each"]), [2, 4]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_van_that_fails_ends_the_sorters_too_and_what_it_has_put_is_sorted() {
+        let (belt, end) = channel(PLACES);
+        let van = async move {
+            belt.send(11).await?;
+            bail!("the van breaks down");
+        };
+        let mut t = Timings::default();
+        let day = until_deadline::<_, (), _>(van, end, SORTERS, sorter);
+        let error = t.time("fails", none(), day).await.unwrap_err();
+        assert_eq!(error.to_string(), "the van breaks down");
+        assert_eq!(t["fails"].elapsed, ticks(1));
+        assert_eq!(ended_and_sorted(&t["fails"]), [2, 1]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn without_a_receiver_a_send_is_an_error_that_holds_the_parcel() {
-        let t = Timings::of(run).await;
-        assert_eq!(t["receiver dropped"].elapsed, ticks(0));
-        assert_eq!(figures(&t["receiver dropped"]), [0, 0, 0, 2]);
-
         let (belt, receiver) = channel(1);
         belt.send(11).await.unwrap();
         // The belt is full, so this one waits, and is told as well.
         let (waiting, ()) = join!(belt.send(12), async { drop(receiver) });
         assert_eq!(waiting, Err(SendError(12)));
+        assert_eq!(belt.send(13).await, Err(SendError(13)));
     }
 
     proptest! {
@@ -226,17 +220,17 @@ mod tests {
         ) {
             on_virtual_clock(async {
                 let mut t = Timings::default();
-                let (belt, receiver) = channel(PLACES);
+                let (belt, end) = channel(PLACES);
                 let vans = try_join_all(VANS.map(|parcels| unload(parcels, belt.clone())));
                 drop(belt);
-                t.time("dropped", none(), until_deadline(vans, receiver, sorters)).await.unwrap();
-                prop_assert_eq!(figures(&t["dropped"]), [sorters, 0, 4, 0]);
+                t.time("dropped", none(), until_deadline(vans, end, sorters, sorter)).await.unwrap();
+                prop_assert_eq!(ended_and_sorted(&t["dropped"]), [sorters, 4]);
 
-                let (belt, receiver) = channel(PLACES);
+                let (belt, end) = channel(PLACES);
                 let van = unload_and_say_so(&belt, sentinels);
-                t.time("sentinels", none(), until_deadline(van, receiver, sorters)).await.unwrap();
-                let end = sorters.min(sentinels);
-                prop_assert_eq!(figures(&t["sentinels"]), [end, sorters - end, 4, 0]);
+                let day = until_deadline(van, end, sorters, sorter_until_sentinel);
+                t.time("sentinels", none(), day).await.unwrap();
+                prop_assert_eq!(ended_and_sorted(&t["sentinels"]), [sorters.min(sentinels), 4]);
                 Ok(())
             })?;
         }
