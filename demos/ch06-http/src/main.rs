@@ -38,7 +38,7 @@ chapter::lessons![options::Options;
     on_loop blocking_client,
     on_loop tcp,
     on_loop half_close,
+    on_loop connections,
     on_loop server,
     on_loop websocket,
-    on_loop connections,
 ];
