@@ -1,4 +1,8 @@
-//! Where a lesson's requests go: to a server that the reader names with `--server`, or to the local stand-in.
+//! Where a lesson's requests go: to a server that the reader names with `--server`, or to the local stand-in. And
+//! where a download goes: to a [`Part`], which is a file once it is whole.
+
+mod folder;
+mod part;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -13,6 +17,9 @@ use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     time::timeout,
 };
+
+pub use folder::Folder;
+pub use part::Part;
 
 /// Where requests go. The stand-in, if it is that, ends with this.
 #[derive(Debug)]

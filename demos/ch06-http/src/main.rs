@@ -4,6 +4,7 @@ mod blocking_client;
 mod check_all;
 mod connections;
 mod crawl;
+mod download;
 mod faults;
 mod get;
 mod half_close;
@@ -13,6 +14,7 @@ mod outcomes;
 mod post;
 mod retry;
 mod retry_after;
+mod resume;
 mod reuse_client;
 mod server;
 mod statuses;
@@ -36,6 +38,8 @@ chapter::lessons![options::Options;
     on_loop retry_after,
     on_loop crawl,
     on_loop blocking_client,
+    on_loop download,
+    on_loop resume,
     on_loop tcp,
     on_loop half_close,
     on_loop connections,

@@ -1,5 +1,7 @@
 //! The chapter's own flags.
 
+use std::path::PathBuf;
+
 use reqwest::Url;
 
 /// What the reader may change about the requests.
@@ -20,6 +22,10 @@ pub struct Options {
     /// How many of them at once
     #[arg(long, value_name = "N", default_value = "10", value_parser = limit, allow_hyphen_values = true)]
     pub limit: u32,
+
+    /// Where download writes its page, and keeps what it has of it in FILE.part
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -29,6 +35,7 @@ impl Default for Options {
             page: Vec::new(),
             requests: 100,
             limit: 10,
+            output: None,
         }
     }
 }
