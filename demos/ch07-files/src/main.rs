@@ -1,0 +1,7 @@
+//! What async files really are.
+
+mod options;
+
+chapter::lessons![
+    options::Options;
+];
