@@ -1,7 +1,5 @@
 //! What async files really are.
 
-mod options;
+mod read_write;
 
-chapter::lessons![
-    options::Options;
-];
+chapter::lessons![off_loop read_write];
