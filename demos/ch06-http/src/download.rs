@@ -6,7 +6,7 @@
 //! whole. With `--output FILE` the file is yours to keep, and on a terminal a bar shows how far it is. Press Ctrl-C
 //! there, and the same command goes on where it was.
 //!
-//! asyncio: aiohttp.StreamReader.iter_chunked, iter_chunked, aiofiles, hashlib, os.replace, tqdm
+//! asyncio: StreamReader.iter_chunked, iter_chunked, aiofiles, os.replace, tqdm
 //!
 //! real clock: real HTTP over real sockets
 //!
