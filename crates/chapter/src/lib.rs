@@ -18,6 +18,7 @@ use timing::Timings;
 
 mod args;
 mod catalogue;
+mod folder;
 mod interrupt;
 mod narration;
 mod output;
@@ -30,6 +31,7 @@ mod session;
 mod usage;
 mod worker;
 
+pub use folder::Folder;
 pub use worker::{Apart, Worker, apart};
 
 /// A lesson as its chapter lists it. Made by [`lessons!`].

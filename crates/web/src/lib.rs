@@ -1,7 +1,6 @@
 //! Where a lesson's requests go: to a server that the reader names with `--server`, or to the local stand-in. And
 //! where a download goes: to a [`Part`], which is a file once it is whole.
 
-mod folder;
 mod part;
 
 use std::{
@@ -18,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 
-pub use folder::Folder;
+pub use chapter::Folder;
 pub use part::Part;
 
 /// Where requests go. The stand-in, if it is that, ends with this.

@@ -23,6 +23,7 @@
 use std::{fs::metadata, io, path::Path, sync::mpsc};
 
 use anyhow::Result;
+use chapter::Folder;
 use timing::{Timings, law::none};
 use tokio::{
     fs::{self, File},
@@ -38,8 +39,8 @@ const RECORD: &str = "box 7: letters, 1912\n";
 /// A device of Linux that behaves like a file on a full disk.
 const FULL: &str = "/dev/full";
 
-/// Not `async`, because it builds a runtime of its own: that is where the size of the pool is set. The default is up to
-/// 512 threads.
+/// Not `async`, because it builds a runtime of its own: that is where the size of the pool is set, up to 512 threads
+/// by default.
 pub fn run(t: &mut Timings) -> Result<()> {
     let runtime = Builder::new_current_thread()
         .max_blocking_threads(1)
@@ -48,7 +49,7 @@ pub fn run(t: &mut Timings) -> Result<()> {
 }
 
 async fn with_one_thread(t: &mut Timings) -> Result<()> {
-    let archive = tempfile::tempdir()?;
+    let archive = Folder::temporary()?;
     let path = &archive.path().join("record");
 
     let bytes = t.time("fs::write", none(), writes_and_reads(path)).await?;

@@ -6,7 +6,7 @@ use std::{
 /// A temporary folder. It is removed, with all that is in it, when this is dropped; so also after Ctrl-C.
 ///
 /// ```
-/// let folder = web::Folder::temporary()?;
+/// let folder = chapter::Folder::temporary()?;
 /// let path = folder.path().to_owned();
 /// std::fs::write(path.join("page"), "tea")?;
 /// drop(folder);
