@@ -1,5 +1,9 @@
 //! What async files really are.
 
 mod read_write;
+mod together;
 
-chapter::lessons![off_loop read_write];
+chapter::lessons![
+    off_loop read_write,
+    on_loop together,
+];

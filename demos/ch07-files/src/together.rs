@@ -1,0 +1,179 @@
+//! # Three records together, one of them missing
+//!
+//! A clerk for each record; the ways to their shelves take 2, 1 and 3 ticks, and the second record isn't there.
+//! `try_join_all` returns the error after 1 tick and drops the other two: 0 records. `join_all` takes 3 ticks and
+//! keeps what came of each: 2 records and 1 error. Where a record may be missing, `None` can stand for it instead of
+//! an error, and nothing is dropped: 2 records, 1 missing. The error alone doesn't say which file it is about.
+//!
+//! asyncio: gather, return_exceptions, FileNotFoundError
+//!
+//! real clock: real files
+//!
+//! ```python
+//! records = await asyncio.gather(*map(fetch, names))    # FileNotFoundError; the other two go on
+//!
+//! outcomes = await asyncio.gather(*map(fetch, names), return_exceptions=True)
+//! missing = [o.filename for o in outcomes if isinstance(o, FileNotFoundError)]
+//! ```
+//!
+//! Not the same: after the first exception `gather` leaves the other two running; `try_join_all` drops them, and so
+//! does `try_join!`, its form for a fixed number of futures. A FileNotFoundError is a class of its own and has the
+//! name of the file. In Rust the errors of files are one type, `io::Error`. Its `kind` says what went wrong, and the
+//! name is added by the caller, with `anyhow` by `with_context`.
+
+use std::{
+    fmt::Display,
+    io::{self, ErrorKind::NotFound},
+    path::Path,
+};
+
+use anyhow::{Context, Result};
+use chapter::Folder;
+use futures_util::future::{join_all, try_join_all};
+use timing::{
+    Timings,
+    law::{exactly, max},
+    report::{Ended, Lane},
+    ticks,
+};
+use tokio::{fs, time::sleep};
+use tracing::instrument;
+
+/// Each with its way to the shelf, in ticks.
+const RECORDS: [(&str, u32); 3] = [("births", 2), (MISSING, 1), ("deaths", 3)];
+const MISSING: &str = "marriages";
+
+pub async fn run(t: &mut Timings) -> Result<()> {
+    let folder = Folder::temporary()?;
+    for (name, _) in RECORDS.iter().filter(|(name, _)| *name != MISSING) {
+        fs::write(folder.path().join(name), "1912: 3, 1913: 5\n").await?;
+    }
+    let archive = Archive(folder.path());
+
+    // One `Result` for all three: either every record, or the first error and nothing else.
+    let all = try_join_all(RECORDS.map(|record| archive.fetch(record)));
+    let outcome = t.time("try_join_all", exactly(1), all).await;
+    t.count("records", outcome.as_ref().map_or(0, Vec::len));
+    count_rest(t, "try_join_all", outcome.err());
+
+    let all = try_join_all(RECORDS.map(|record| archive.fetch_by_name(record)));
+    let outcome = t.time("and with_context", exactly(1), all).await;
+    t.count("records", outcome.as_ref().map_or(0, Vec::len));
+    count_rest(t, "and with_context", outcome.err());
+
+    // A `Result` for each, in the order they were asked for. So here the place of an error tells its record, too.
+    let all = join_all(RECORDS.map(|record| archive.fetch(record)));
+    let outcomes = t.time("join_all", max([2, 1, 3]), all).await;
+    t.count("records", outcomes.iter().flatten().count());
+    count_rest(t, "join_all", outcomes.into_iter().filter_map(Result::err));
+
+    let all = try_join_all(RECORDS.map(|record| archive.fetch_if_there(record)));
+    let answers = t.time("None for missing", max([2, 1, 3]), all).await?;
+    t.count("records", answers.iter().flatten().count());
+    count_rest(t, "None for missing", None::<io::Error>);
+    t.count("missing", answers.iter().filter(|a| a.is_none()).count());
+    Ok(())
+}
+
+#[derive(Clone, Copy)]
+struct Archive<'a>(&'a Path);
+
+impl Archive<'_> {
+    #[instrument(ret, err, skip(self))]
+    async fn fetch(self, (name, way): (&str, u32)) -> io::Result<String> {
+        // Without the way there it would be chance which of three small files is read first.
+        sleep(ticks(way)).await;
+        fs::read_to_string(self.0.join(name)).await
+    }
+
+    /// With the same error as its source, and a sentence that says which record it is about.
+    async fn fetch_by_name(self, record: (&str, u32)) -> Result<String> {
+        let text = self.fetch(record).await;
+        text.with_context(|| format!("no record of {}", record.0)) // <- the difference
+    }
+
+    /// Only what isn't there is `None`. A record that is there and can't be read is still an error.
+    async fn fetch_if_there(self, record: (&str, u32)) -> io::Result<Option<String>> {
+        match self.fetch(record).await {
+            // Asked after the read and not before it: a look beforehand says nothing about the moment of the read.
+            Err(error) if error.kind() == NotFound => Ok(None),
+            outcome => outcome.map(Some),
+        }
+    }
+}
+
+/// What there was besides records: errors, and how many of them say which file they are about; and lanes that were
+/// dropped on their way.
+fn count_rest(t: &mut Timings, label: &str, errors: impl IntoIterator<Item = impl Display>) {
+    let errors: Vec<_> = errors.into_iter().map(|error| error.to_string()).collect();
+    let cancelled = |lane: &&Lane| lane.ended == Ended::Cancelled;
+    let cancelled = t[label].lanes.iter().filter(cancelled).count();
+    t.count("errors", errors.len());
+    let naming = errors.iter().filter(|error| error.contains(MISSING));
+    t.count("naming the file", naming.count());
+    t.count("cancelled", cancelled);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Ended::{Cancelled, Failed, Returned};
+    use timing::report::Variant;
+
+    fn ends(variant: &Variant) -> [Ended; 3] {
+        RECORDS.map(|(name, _)| variant.lane(name).ended)
+    }
+
+    #[track_caller]
+    fn assert_counts(variant: &Variant, records: usize, errors: usize, naming: usize) {
+        assert_eq!(*variant.count("records"), records);
+        assert_eq!(*variant.count("errors"), errors);
+        assert_eq!(*variant.count("naming the file"), naming);
+    }
+
+    #[tokio::test]
+    async fn at_the_first_error_the_other_two_are_dropped() {
+        let t = Timings::of(run).await;
+        let joined = &t["try_join_all"];
+        assert_eq!(ends(joined), [Cancelled, Failed, Cancelled]);
+        assert_counts(joined, 0, 1, 0);
+        assert_eq!(*joined.count("cancelled"), 2);
+    }
+
+    #[tokio::test]
+    async fn an_error_names_its_file_only_if_it_is_told_to() {
+        let t = Timings::of(run).await;
+        assert_counts(&t["try_join_all"], 0, 1, 0);
+        assert_counts(&t["and with_context"], 0, 1, 1);
+    }
+
+    #[tokio::test]
+    async fn join_all_keeps_what_came_of_each() {
+        let t = Timings::of(run).await;
+        let joined = &t["join_all"];
+        assert!(joined.elapsed >= ticks(3));
+        assert_eq!(ends(joined), [Returned, Failed, Returned]);
+        assert_counts(joined, 2, 1, 0);
+        assert_eq!(*joined.count("cancelled"), 0);
+    }
+
+    #[tokio::test]
+    async fn a_record_that_may_be_missing_drops_nothing() {
+        let t = Timings::of(run).await;
+        let joined = &t["None for missing"];
+        assert!(joined.elapsed >= ticks(3));
+        assert_counts(joined, 2, 0, 0);
+        assert_eq!(*joined.count("missing"), 1);
+        assert_eq!(*joined.count("cancelled"), 0);
+    }
+
+    #[tokio::test]
+    async fn any_other_error_is_still_an_error() {
+        let folder = Folder::temporary().unwrap();
+        fs::write(folder.path().join("births"), [0xFF])
+            .await
+            .unwrap();
+        let read = Archive(folder.path()).fetch_if_there(("births", 0)).await;
+        assert_eq!(read.unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+}
