@@ -1,10 +1,10 @@
 //! # A cancelled consumer: the parcel in its hands
 //!
 //! Two sorters take 6 parcels from one belt and need 1 tick for each. After 1.5 ticks the first of them is stopped.
-//! If it is aborted, the parcel in its hands is dropped with it: 5 are sorted and 1 is lost, without an error. If the
-//! parcel is in a guard that gives it back when it is dropped, 0 are lost; it is sorted at the end, after 5 ticks
-//! instead of 4. If the sorter is asked to stop, and looks for that between two parcels, it sorts what it has, and 0
-//! are lost in 4 ticks.
+//! If it is aborted, the parcel in its hands is dropped with it: 5 are sorted and 1 is lost, without an error. There
+//! are three ways to lose 0. The parcel is in a guard that gives it back when it is dropped, and is sorted at the
+//! end: 5 ticks instead of 4. Or the work on it is a task of its own, which goes on: 4 ticks. Or the sorter isn't
+//! aborted but asked to stop, looks for that between two parcels, and sorts what it has: 4 ticks.
 //!
 //! asyncio: Queue.get, Task.cancel
 //!
@@ -18,9 +18,9 @@
 //! ```
 //!
 //! Not the same: Python loses the parcel too, unless somebody catches the CancelledError, and the `except` may wait
-//! for a place in the queue. In Rust there is nothing to catch. What has to happen at a cancel stands in the `Drop`
-//! of a value that the future holds, and a `Drop` can't wait: what it gives back needs a channel without a bound, or
-//! a list.
+//! for a place in the queue. Here nothing can be caught. What has to happen at a cancel stands in the `Drop` of a
+//! value that the future holds, and a `Drop` can't wait: it gives back to a channel without a bound, or to a list. A
+//! task that is awaited bare is cancelled with its waiter in Python (see `shield`); in tokio it goes on.
 
 use anyhow::Result;
 use async_channel::Receiver;
@@ -35,21 +35,24 @@ use tokio::{
     sync::mpsc::{UnboundedSender, unbounded_channel},
     time::sleep,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::instrument;
 
 const PARCELS: u32 = 6;
 
 pub async fn run(t: &mut Timings) -> Result<()> {
     // The second sorter needs 4 ticks for its four parcels, whatever becomes of the first one.
-    let day = aborted(1.5, false);
+    let day = aborted(1.5, Hands::Bare);
     t.time("aborted", max([1.5, 4.0]), day).await?;
     count(t, "aborted");
 
-    // <- the difference: what the sorter has in its hands is given back when it is dropped.
-    let day = aborted(1.5, true);
+    let day = aborted_gives_back(1.5);
     t.time("aborted, gives back", sum([4, 1]), day).await?;
     count(t, "aborted, gives back");
+
+    let day = aborted_works_in_tasks(1.5);
+    t.time("aborted, works in tasks", max([2, 4]), day).await?;
+    count(t, "aborted, works in tasks");
 
     let day = asked_to_stop(1.5);
     t.time("asked to stop", max([2, 4]), day).await?;
@@ -57,73 +60,89 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     Ok(())
 }
 
-async fn aborted(after: f64, gives_back: bool) -> Result<()> {
-    let (back, mut given_back) = unbounded_channel();
-    let back = gives_back.then_some(back);
+async fn aborted(after: f64, hands: Hands) -> Result<()> {
     let never = CancellationToken::new();
     let belt = full_belt();
-    let first = spawn(sorter(1, belt.clone(), back.clone(), never.clone()));
-    let second = spawn(sorter(2, belt, back, never));
+    let first = spawn(sorter(1, belt.clone(), hands.clone(), never.clone()));
+    let second = spawn(sorter(2, belt, hands, never));
     sleep(ticks(after)).await;
     first.abort();
-    match first.await {
-        Err(end) if !end.is_cancelled() => return Err(end.into()),
-        // Cancelled, or done before the abort.
-        _ => {}
-    }
-    second.await?;
-    // The sorters are gone, and their senders with them, so this ends. Without guards it ends at once.
+    // No error unless it is a panic. That it was done before the abort is none either.
+    first
+        .await
+        .or_else(|end| end.is_cancelled().then_some(()).ok_or(end))?;
+    Ok(second.await?)
+}
+
+async fn aborted_gives_back(after: f64) -> Result<()> {
+    let (back, mut given_back) = unbounded_channel();
+    aborted(after, Hands::GiveBack(back)).await?;
+    // The sorters are gone, and their senders with them, so this ends.
     while let Some(parcel) = given_back.recv().await {
         sort(parcel).await;
     }
     Ok(())
 }
 
-async fn asked_to_stop(after: f64) -> Result<()> {
-    let stop = CancellationToken::new();
-    let belt = full_belt();
-    let first = spawn(sorter(1, belt.clone(), None, stop.clone()));
-    let second = spawn(sorter(2, belt, None, CancellationToken::new()));
-    sleep(ticks(after)).await;
-    // Nothing is dropped by this. The sorter looks at it when it has sorted what it is at.
-    stop.cancel();
-    first.await?;
-    second.await?;
+async fn aborted_works_in_tasks(after: f64) -> Result<()> {
+    let tasks = TaskTracker::new();
+    aborted(after, Hands::StartATask(tasks.clone())).await?;
+    // The task of a sorter that was aborted may be the last.
+    tasks.close();
+    tasks.wait().await;
     Ok(())
 }
 
-/// With `back` it gives back what it can't finish. Returns at the end of the belt, or between two parcels once it is
-/// asked to `stop`.
-#[instrument(ret, skip(belt, back, stop))]
-async fn sorter(
-    number: u32,
-    belt: Receiver<u32>,
-    back: Option<UnboundedSender<u32>>,
-    stop: CancellationToken,
-) {
+async fn asked_to_stop(after: f64) -> Result<()> {
+    let stop = CancellationToken::new();
+    let belt = full_belt();
+    let first = spawn(sorter(1, belt.clone(), Hands::Bare, stop.clone()));
+    let second = spawn(sorter(2, belt, Hands::Bare, CancellationToken::new()));
+    sleep(ticks(after)).await;
+    // Nothing is dropped by this. The sorter looks at it when it has sorted what it has in hand.
+    stop.cancel();
+    first.await?;
+    Ok(second.await?)
+}
+
+/// What a sorter does with a parcel that it has taken.
+#[derive(Clone)]
+enum Hands {
+    Bare,
+    GiveBack(UnboundedSender<u32>),
+    StartATask(TaskTracker),
+}
+
+/// Returns at the end of the belt, or between two parcels once it is asked to `stop`.
+#[instrument(ret, skip(belt, hands, stop))]
+async fn sorter(number: u32, belt: Receiver<u32>, hands: Hands, stop: CancellationToken) {
     while !stop.is_cancelled()
         && let Ok(parcel) = belt.recv().await
     {
-        let mut in_hand = InHand {
-            parcel: Some(parcel),
-            back: back.clone(),
-        };
-        sort(parcel).await;
-        in_hand.parcel = None; // or the guard would give back what is sorted
+        match &hands {
+            Hands::Bare => sort(parcel).await,
+            Hands::GiveBack(back) => {
+                let mut in_hand = InHand(Some(parcel), back.clone());
+                sort(parcel).await;
+                in_hand.0 = None; // or the guard would give back what is sorted
+            }
+            // Between the `recv` and this there is no `.await`, so the parcel can't be lost on its way to the task.
+            Hands::StartATask(tasks) => {
+                let sorted = tasks.spawn(sort(parcel)).await;
+                sorted.expect("nobody aborts it, and it doesn't panic");
+            }
+        }
     }
 }
 
 /// When the sorter is aborted, this is dropped with everything else that it holds across its `.await`.
-struct InHand {
-    parcel: Option<u32>,
-    back: Option<UnboundedSender<u32>>,
-}
+struct InHand(Option<u32>, UnboundedSender<u32>);
 
 impl Drop for InHand {
     fn drop(&mut self) {
-        if let Some((parcel, back)) = self.parcel.zip(self.back.as_ref()) {
+        if let Some(parcel) = self.0 {
             // This `send` never waits. An error would mean that nobody is there to take the parcel.
-            let _refused = back.send(parcel);
+            let _refused = self.1.send(parcel);
         }
     }
 }
@@ -149,10 +168,8 @@ fn count(t: &mut Timings, label: &str) {
 }
 
 fn sorted(variant: &Variant) -> usize {
-    let sorts = variant
-        .lanes
-        .iter()
-        .filter(|lane| lane.label.starts_with("sort("));
+    let lanes = variant.lanes.iter();
+    let sorts = lanes.filter(|lane| lane.label.starts_with("sort("));
     sorts.filter(|lane| lane.ended == Ended::Returned).count()
 }
 
@@ -161,17 +178,20 @@ mod tests {
     use super::*;
     use proptest::{
         prop_assert, prop_assert_eq,
-        test_runner::{Config, TestRunner},
+        test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
     };
     use std::cell::Cell;
     use timing::{law::none, on_virtual_clock};
 
     #[tokio::test(start_paused = true)]
-    async fn an_abort_loses_the_parcel_in_hand() {
+    async fn a_cancelled_sorter_loses_its_parcel_unless_the_work_is_a_task() {
         let t = Timings::of(run).await;
-        assert_eq!(t["aborted"].lane("sorter(1)").ended, Ended::Cancelled);
-        assert_eq!(t["aborted"].elapsed, ticks(4));
-        assert_eq!(*t["aborted"].count("lost"), 1);
+        for (label, lost) in [("aborted", 1), ("aborted, works in tasks", 0)] {
+            assert_eq!(t[label].lane("sorter(1)").ended, Ended::Cancelled);
+            assert_eq!(t[label].elapsed, ticks(4));
+            assert_eq!(*t[label].count("lost"), lost);
+        }
+        assert_eq!(t["aborted, works in tasks"].lane("sort(3)").end, ticks(2));
     }
 
     #[tokio::test(start_paused = true)]
@@ -181,15 +201,6 @@ mod tests {
         assert_eq!(gives_back.lane("sorter(1)").ended, Ended::Cancelled);
         assert_eq!(gives_back.elapsed, ticks(5));
         assert_eq!(*gives_back.count("lost"), 0);
-        let third = gives_back
-            .lanes
-            .iter()
-            .filter(|lane| lane.label == "sort(3)");
-        assert!(
-            third
-                .map(|lane| lane.ended)
-                .eq([Ended::Cancelled, Ended::Returned])
-        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -205,31 +216,30 @@ mod tests {
     #[test]
     fn whenever_it_is_stopped_only_the_bare_abort_loses_one() {
         let lost = Cell::new(0);
-        let mut runner = TestRunner::new(Config::with_cases(512));
+        let seed = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+        let mut runner = TestRunner::new_with_rng(Config::with_cases(512), seed);
         let held = runner.run(&(0_u32..50), |tenths| {
             let after = f64::from(tenths) / 10.0;
+            let bare = aborted(after, Hands::Bare);
+            let (back, tasks) = (aborted_gives_back(after), aborted_works_in_tasks(after));
             on_virtual_clock(async {
                 let mut t = Timings::default();
-                t.time("aborted", none(), aborted(after, false))
-                    .await
-                    .unwrap();
-                t.time("gives back", none(), aborted(after, true))
-                    .await
-                    .unwrap();
+                t.time("bare", none(), bare).await.unwrap();
+                t.time("back", none(), back).await.unwrap();
+                t.time("tasks", none(), tasks).await.unwrap();
                 t.time("asked", none(), asked_to_stop(after)).await.unwrap();
-                prop_assert_eq!(sorted(&t["gives back"]), PARCELS as usize);
-                prop_assert_eq!(sorted(&t["asked"]), PARCELS as usize);
-                let loses = PARCELS as usize - sorted(&t["aborted"]);
+                for label in ["back", "tasks", "asked"] {
+                    prop_assert_eq!(sorted(&t[label]), PARCELS as usize);
+                }
+                let loses = PARCELS as usize - sorted(&t["bare"]);
                 prop_assert!(loses <= 1);
                 lost.update(|lost| lost + loses);
                 Ok(())
             })
         });
         held.unwrap();
-        assert!(
-            lost.get() > 200,
-            "a bare abort has lost {} parcels",
-            lost.get()
-        );
+        // Each time before tick 3 that isn't a whole tick, at which no parcel is in hand.
+        let lost = lost.get();
+        assert!(lost > 200, "with this seed a bare abort has lost {lost}");
     }
 }
