@@ -50,7 +50,7 @@ macro_rules! pairs {
         let (least, median, most) = (ratios[0], ratios[PAIRS / 2], ratios[PAIRS - 1]);
         writeln!(
             $out,
-            "{:<14} {median:>5.2}   ({least:.2} to {most:.2})",
+            "{:<15} {median:>5.2}   ({least:.2} to {most:.2})",
             $name
         )?;
     }};
@@ -63,20 +63,20 @@ async fn main() -> Result<()> {
         out,
         "lesson / bare, median of {PAIRS} pairs (target: under {MOST})"
     )?;
-    pairs!(out, "tokio mpsc", throughput::tokio_mpsc, tokio_mpsc);
+    pairs!(out, "tokio mpsc", throughput::through_mpsc, tokio_mpsc);
     pairs!(
         out,
-        "one mpsc each",
-        throughput::one_mpsc_each,
+        "mpsc, recv_many",
+        throughput::through_mpsc_each,
         one_mpsc_each
     );
     pairs!(
         out,
         "async-channel",
-        throughput::async_channel,
+        throughput::through_async_channel,
         async_channel
     );
-    pairs!(out, "flume", throughput::flume, flume);
+    pairs!(out, "flume", throughput::through_flume, flume);
     Ok(())
 }
 

@@ -24,7 +24,7 @@ use std::iter::{once, repeat_n};
 use anyhow::Result;
 use timing::{Timings, law::sum, tick, ticks};
 use tokio::{
-    join,
+    spawn,
     sync::broadcast::{self, Receiver, Sender, error::RecvError},
     time::sleep,
 };
@@ -42,28 +42,30 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     let until_the_last = || sum(repeat_n(PAUSE, 10).chain(once(QUICK)));
     let label = "both quick";
     let clerks = two_clerks(ROOM, 0.0, QUICK);
-    let logs = t.time(label, until_the_last(), clerks).await;
+    let logs = t.time(label, until_the_last(), clerks).await?;
     count(t, label, &logs);
 
     let label = "one slow";
     // From the first message on it always has one to read. It needs a tick for each of the 7 that it gets.
     let busy = sum(once(PAUSE).chain(repeat_n(SLOW, 7)));
-    let logs = t.time(label, busy, two_clerks(ROOM, 0.0, SLOW)).await;
+    let logs = t.time(label, busy, two_clerks(ROOM, 0.0, SLOW)).await?;
     count(t, label, &logs);
 
     let label = "one late";
     let clerks = two_clerks(ROOM, 1.0, QUICK);
-    let logs = t.time(label, until_the_last(), clerks).await;
+    let logs = t.time(label, until_the_last(), clerks).await?;
     count(t, label, &logs);
     Ok(())
 }
 
 /// The first clerk is quick and there from the beginning; the second comes when it likes and takes its time.
-async fn two_clerks(room: usize, comes: f64, work: f64) -> [Log; 2] {
+async fn two_clerks(room: usize, comes: f64, work: f64) -> Result<[Log; 2]> {
     let (belt, first) = broadcast::channel(room);
-    let second = subscribes_later(belt.clone(), comes, work);
-    let (_, first, second) = join!(announces(belt), clerk("first", first, QUICK), second);
-    [first, second]
+    // Tasks, so each is polled only when it can go on.
+    let first = spawn(clerk("first", first, QUICK));
+    let second = spawn(subscribes_later(belt.clone(), comes, work));
+    announces(belt).await;
+    Ok([first.await?, second.await?])
 }
 
 async fn subscribes_later(belt: Sender<u32>, comes: f64, work: f64) -> Log {
@@ -196,7 +198,7 @@ mod tests {
             on_virtual_clock(async {
                 let mut t = Timings::default();
                 let clerks = two_clerks(room, 0.0, f64::from(tenths) / 10.0);
-                let logs = t.time("a case", None, clerks).await;
+                let logs = t.time("a case", None, clerks).await.unwrap();
                 prop_assert_eq!(t["a case"].lane("announces").end, ticks(3));
                 for log in logs {
                     prop_assert_eq!(log.heard.len() as u64 + log.told_lost, u64::from(PARCELS));

@@ -54,8 +54,8 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     t.time("aborted, works in tasks", max([2, 4]), day).await?;
     count(t, "aborted, works in tasks");
 
-    let day = asked_to_stop(1.5);
-    t.time("asked to stop", max([2, 4]), day).await?;
+    t.time("asked to stop", max([2, 4]), asked_to_stop(1.5))
+        .await?;
     count(t, "asked to stop");
     Ok(())
 }
@@ -239,7 +239,6 @@ mod tests {
         });
         held.unwrap();
         // Each time before tick 3 that isn't a whole tick, at which no parcel is in hand.
-        let lost = lost.get();
-        assert!(lost > 200, "with this seed a bare abort has lost {lost}");
+        assert!(lost.get() > 200, "a bare abort has lost {}", lost.get());
     }
 }

@@ -68,7 +68,7 @@ struct Plan {
 
 impl Plan {
     /// Returns how many parcels are accepted, and how many handed back.
-    async fn day(&self, closes: impl AsyncFnOnce(Receiver<Parcel>, JoinSet<()>)) -> Counts {
+    async fn day(&self, closes: impl AsyncFnOnce(Receiver<Parcel>, JoinSet<()>)) -> [usize; 2] {
         let (belt, end) = async_channel::bounded(self.room);
         let sorters = (0..self.sorters).map(|_| sorter(end.clone())).collect();
         let mut vans = JoinSet::new();
@@ -83,7 +83,7 @@ impl Plan {
     }
 
     /// For one van and one sorter, since an `mpsc` has one receiver.
-    async fn day_with_mpsc(&self) -> Result<Counts> {
+    async fn day_with_mpsc(&self) -> Result<[usize; 2]> {
         let (belt, end) = mpsc::channel(self.room);
         let closing = CancellationToken::new();
         let sorter = spawn(closes_when_told(end, closing.clone()));
@@ -96,7 +96,7 @@ impl Plan {
         Ok(self.counts(vans).await)
     }
 
-    async fn counts(&self, vans: JoinSet<Vec<Parcel>>) -> Counts {
+    async fn counts(&self, vans: JoinSet<Vec<Parcel>>) -> [usize; 2] {
         let all = self.vans.iter().flatten().count();
         let handed_back = vans.join_all().await.iter().flatten().count();
         [all - handed_back, handed_back]
@@ -165,15 +165,11 @@ async fn sort(parcel: Parcel) {
 #[derive(Clone, Debug)]
 struct Parcel {
     number: u32,
-    /// Before it is unloaded.
     pause: u32,
     time: u32,
 }
 
-/// Accepted and handed back.
-type Counts = [usize; 2];
-
-fn count(t: &mut Timings, label: &str, [accepted, handed_back]: Counts) {
+fn count(t: &mut Timings, label: &str, [accepted, handed_back]: [usize; 2]) {
     let handled = handled(&t[label]);
     t.count("accepted", accepted);
     t.count("handled", handled);
@@ -213,9 +209,11 @@ mod tests {
     async fn an_mpsc_is_closed_when_its_sorter_comes_back_to_it() {
         let t = Timings::of(run).await;
         check(&t, "drain, tokio mpsc", 6.0, [6, 6, 0, 6]);
-        let said = &t["drain, tokio mpsc"].said;
-        assert_eq!(said[0].text, "the belt is closed");
-        assert_eq!(said[0].at, ticks(2));
+        let closed = &t["drain, tokio mpsc"].said[0];
+        assert_eq!(
+            (closed.text.as_str(), closed.at),
+            ("the belt is closed", ticks(2))
+        );
     }
 
     proptest! {

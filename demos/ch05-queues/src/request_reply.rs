@@ -19,8 +19,8 @@
 //!
 //! Not the same: an asyncio Queue doesn't know its readers, and a Future doesn't know who is to set it. So a request
 //! to a clerk that has ended is accepted, and its reply is awaited for ever. In Rust both ends are values. When the
-//! clerk ends, its receiver is dropped, with the requests in it and their senders: `send` and every reply are an
-//! `Err`.
+//! clerk ends, its receiver is dropped, with the requests in it and their senders: `send` returns an `Err`, and so
+//! does every reply.
 
 use std::sync::Arc;
 

@@ -3,8 +3,8 @@
 //! A depot counts 100 parcels, one every 0.2 ticks, and sends each new total to two screens. A `watch` holds one
 //! value: a new one replaces it, read or not, so the last is sent at tick 19.8, as if there were no screens. The
 //! quick screen needs 0.1 ticks to draw and shows all 100 totals. The slow one needs 4 ticks and shows 6: 1, 21, 41,
-//! 61, 81, 100. It leaves out what is out of date, and never the last. On one thread, and with no `.await` between the
-//! 100, no screen gets a turn before the last: both show only that.
+//! 61, 81, 100. It leaves out what is out of date, and never the last. On one thread and without an `.await` between
+//! the 100, no screen gets a turn before the last: both show only that.
 //!
 //! asyncio: Condition, Queue
 //!
