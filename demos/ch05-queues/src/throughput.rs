@@ -225,23 +225,21 @@ mod tests {
     async fn sorters_that_wait_for_each_parcel_share_them() {
         let (belt, end) = async_channel::bounded(ROOM);
         let ends = vec![end; 4].into_iter();
-        let sorters = ends.map(|end| waits_for_each(async move || end.recv().await.ok()));
+        let sorters = ends.map(|end| collects(async move || waits(end.recv().await.ok()).await));
         let shares = hand_over(async move |n| belt.send(n).await, sorters.collect());
         assert!(shares.await.unwrap().iter().all(|got| got.len() == 12_500));
 
         let (belt, end) = flume::bounded(ROOM);
         let ends = vec![end; 4].into_iter();
-        let sorters = ends.map(|end| waits_for_each(async move || end.recv_async().await.ok()));
+        let sorters =
+            ends.map(|end| collects(async move || waits(end.recv_async().await.ok()).await));
         let shares = hand_over(async move |n| belt.send_async(n).await, sorters.collect());
         assert!(shares.await.unwrap().iter().all(|got| got.len() == 12_500));
     }
 
-    async fn waits_for_each(next: impl AsyncFn() -> Option<u32>) -> Vec<u32> {
-        let waits = async || {
-            sleep(ticks(1)).await;
-            next().await
-        };
-        collects(waits).await
+    async fn waits(parcel: Option<u32>) -> Option<u32> {
+        sleep(ticks(1)).await;
+        parcel
     }
 
     #[tokio::test(start_paused = true)]
