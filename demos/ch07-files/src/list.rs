@@ -1,0 +1,197 @@
+//! # Listing a folder: what its entries are, and what they aren't
+//!
+//! A folder has four entries: three records and a link to one of them. `read_dir` gives their names as `OsString`,
+//! which need not be text: code that drops what it can't make a `String` of finds 3 names of 4, and no error tells
+//! of the other one. `file_type` counts 3 files and 1 link; `metadata` follows the link and counts 4 files. And a
+//! list tells what was there: of 4 names, one is removed before it is read, so 3 are read and 1 has gone.
+//!
+//! asyncio: aiofiles.os.listdir, aiofiles.os.scandir, listdir, scandir, DirEntry
+//!
+//! real clock: real files
+//!
+//! ```python
+//! for name in sorted(await aiofiles.os.listdir("archive")):
+//!     if name.endswith(".txt"):
+//!         async with aiofiles.open(f"archive/{name}") as file:
+//!             record = await file.read()    # FileNotFoundError, if it has gone meanwhile
+//! ```
+//!
+//! Not the same: Python makes a `str` of every name. A byte that isn't UTF-8 becomes a lone surrogate: `open` takes
+//! such a name, and `print` raises UnicodeEncodeError. Rust keeps the bytes, and `display` shows a replacement
+//! character. Python's `DirEntry.is_file` follows a link; `is_file` of a `file_type` doesn't. The same in both: no
+//! order is promised, so a program that needs one sorts the names.
+
+use std::{
+    ffi::{OsStr, OsString},
+    io::ErrorKind::NotFound,
+    path::Path,
+};
+
+use anyhow::Result;
+use chapter::Folder;
+use timing::{Timings, law::none};
+use tokio::fs;
+use tracing::{info, instrument};
+
+pub async fn run(t: &mut Timings) -> Result<()> {
+    let folder = Folder::temporary()?;
+    let path = folder.path();
+    fill(path).await?;
+
+    let names = t.time("names as text", none(), list_text(path)).await?;
+    t.count("names", names.len());
+    let names = t.time("names as they are", none(), list(path)).await?;
+    t.count("names", names.len());
+
+    let kinds = t.time("file_type", none(), look_at_entries(path)).await?;
+    t.count("files", kinds.files);
+    t.count("links", kinds.links);
+    let kinds = t.time("metadata", none(), look_behind_links(path)).await?;
+    t.count("files", kinds.files);
+    t.count("links", kinds.links);
+
+    // Somebody else's doing, between the list and the reading.
+    fs::remove_file(path.join("deaths.txt")).await?;
+    let reads = read_each(path, names);
+    let (read, gone) = t.time("read, one removed", none(), reads).await?;
+    t.count("read", read);
+    t.count("gone", gone);
+    Ok(())
+}
+
+#[instrument(ret, err, skip_all)]
+async fn list(path: &Path) -> Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    let mut entries = fs::read_dir(path).await?;
+    while let Some(entry) = entries.next_entry().await? {
+        names.push(entry.file_name());
+    }
+    // They come in the order of the file system, which may be another one on another machine.
+    names.sort();
+    // For people only: a path that is made of what this shows would be that of another file.
+    info!("{}", names.join(OsStr::new(", ")).display());
+    Ok(names)
+}
+
+#[instrument(ret, err, skip_all)]
+async fn list_text(path: &Path) -> Result<Vec<String>> {
+    let names = list(path).await?.into_iter();
+    // An `Err` for a name that isn't UTF-8. What looks like a conversion of types is a filter of files.
+    Ok(names
+        .filter_map(|name| name.into_string().ok()) // <- the difference
+        .collect())
+}
+
+#[derive(Debug, Default)]
+struct Kinds {
+    files: usize,
+    links: usize,
+}
+
+/// Most file systems tell the kind of an entry together with its name, so this asks the disk for nothing more.
+#[instrument(ret, err, skip_all)]
+async fn look_at_entries(path: &Path) -> Result<Kinds> {
+    let mut kinds = Kinds::default();
+    let mut entries = fs::read_dir(path).await?;
+    while let Some(entry) = entries.next_entry().await? {
+        let kind = entry.file_type().await?;
+        kinds.files += usize::from(kind.is_file());
+        kinds.links += usize::from(kind.is_symlink());
+    }
+    Ok(kinds)
+}
+
+/// One more job of the pool for each entry. A link that leads to nothing would be an error.
+#[instrument(ret, err, skip_all)]
+async fn look_behind_links(path: &Path) -> Result<Kinds> {
+    let mut kinds = Kinds::default();
+    let mut entries = fs::read_dir(path).await?;
+    while let Some(entry) = entries.next_entry().await? {
+        // `entry.metadata()` would be that of the link.
+        let kind = fs::metadata(entry.path()).await?.file_type(); // <- the difference
+        kinds.files += usize::from(kind.is_file());
+        kinds.links += usize::from(kind.is_symlink());
+    }
+    Ok(kinds)
+}
+
+/// How many were read, and how many had gone. A look whether a file exists would not help: it can go after the look.
+#[instrument(ret, err, skip_all)]
+async fn read_each(path: &Path, names: Vec<OsString>) -> Result<(usize, usize)> {
+    let (mut read, mut gone) = (0, 0);
+    for name in names {
+        match fs::read_to_string(path.join(&name)).await {
+            Ok(_) => read += 1,
+            Err(error) if error.kind() == NotFound => {
+                info!("{} has gone", name.display());
+                gone += 1;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok((read, gone))
+}
+
+async fn fill(path: &Path) -> Result<()> {
+    for name in ["births.txt", "deaths.txt"] {
+        fs::write(path.join(name), "1912: 3, 1913: 5\n").await?;
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStringExt;
+        fs::symlink(path.join("births.txt"), path.join("link.txt")).await?;
+        // "Ämter" in Latin-1, as older systems wrote it. The file systems of macOS refuse such a name.
+        let name = OsString::from_vec(b"\xC4mter.txt".to_vec());
+        if let Err(error) = fs::write(path.join(name), "1912: 2\n").await {
+            info!("here every name has to be UTF-8: {error}");
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    #[cfg_attr(not(target_os = "linux"), ignore = "other systems refuse such a name")]
+    async fn a_name_that_is_not_utf_8_is_lost_by_code_that_wants_text() {
+        let t = Timings::of(run).await;
+        assert_eq!(*t["names as text"].count("names"), 3);
+        let all = &t["names as they are"];
+        assert_eq!(*all.count("names"), 4);
+        assert!(all.said[0].text.ends_with("link.txt, \u{FFFD}mter.txt"));
+    }
+
+    #[tokio::test]
+    #[cfg_attr(not(target_os = "linux"), ignore = "other systems refuse such a name")]
+    async fn file_type_sees_a_link_and_metadata_what_is_behind_it() {
+        let t = Timings::of(run).await;
+        for (variant, files, links) in [("file_type", 3, 1), ("metadata", 4, 0)] {
+            assert_eq!(*t[variant].count("files"), files);
+            assert_eq!(*t[variant].count("links"), links);
+        }
+    }
+
+    #[tokio::test]
+    #[cfg_attr(not(target_os = "linux"), ignore = "other systems refuse such a name")]
+    async fn what_is_removed_after_the_list_is_gone_and_the_others_are_read() {
+        let t = Timings::of(run).await;
+        let removed = &t["read, one removed"];
+        assert_eq!(*removed.count("read"), 3);
+        assert_eq!(*removed.count("gone"), 1);
+        assert!(removed.said[0].text.contains("deaths.txt has gone"));
+    }
+
+    #[tokio::test]
+    async fn the_list_is_sorted_whatever_the_order_of_the_folder() {
+        let folder = Folder::temporary().unwrap();
+        for number in 0..100 {
+            let name = format!("{:02}", number * 37 % 100);
+            fs::write(folder.path().join(name), "").await.unwrap();
+        }
+        let names = list(folder.path()).await.unwrap();
+        let expected = (0..100).map(|number| OsString::from(format!("{number:02}")));
+        assert!(names.into_iter().eq(expected));
+    }
+}
