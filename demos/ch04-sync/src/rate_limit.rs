@@ -146,12 +146,16 @@ fn count(t: &mut Timings, label: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt;
     use proptest::{
         collection::vec,
         prelude::*,
         test_runner::{Config, TestRunner},
     };
-    use std::cell::Cell;
+    use std::{
+        cell::{Cell, RefCell},
+        panic::AssertUnwindSafe,
+    };
     use timing::on_virtual_clock;
     use tokio::time::{Instant, MissedTickBehavior, timeout};
 
@@ -206,11 +210,11 @@ mod tests {
         assert_eq!(clock.tick().await - late, Duration::from_millis(45));
     }
 
-    /// How long after the one before a caller comes, and how long they wait at most: five milliseconds more than
-    /// these tens, so that nobody gives up at the very moment a token is due.
-    type Caller = (u64, u64);
+    /// How long after the one before a caller comes; how long they wait at most: five milliseconds more than these
+    /// tens, so that nobody gives up at the very moment a token is due; and whether they panic once they have a token.
+    type Caller = (u64, u64, bool);
 
-    fn patience((_, waits): Caller) -> Duration {
+    fn patience((_, waits, _): Caller) -> Duration {
         tens(waits) + Duration::from_millis(5)
     }
 
@@ -235,20 +239,23 @@ mod tests {
 
     async fn taken(callers: &[Caller], takes: impl AsyncFn()) -> Vec<Duration> {
         let begin = Instant::now();
+        let starts = RefCell::new(Vec::new());
         let mut comes = 0;
         let callers = callers.iter().map(|&caller| {
             comes += caller.0;
             let comes = tens(comes);
-            let takes = &takes;
-            async move {
+            let (takes, starts) = (&takes, &starts);
+            let takes_one = async move {
                 sleep(comes).await;
-                let in_time = timeout(patience(caller), takes()).await;
-                in_time.ok().map(|()| begin.elapsed())
-            }
+                if timeout(patience(caller), takes()).await.is_ok() {
+                    starts.borrow_mut().push(begin.elapsed());
+                    assert!(!caller.2, "the transfer fails");
+                }
+            };
+            AssertUnwindSafe(takes_one).catch_unwind()
         });
-        let mut starts: Vec<_> = join_all(callers).await.into_iter().flatten().collect();
-        starts.sort();
-        starts
+        join_all(callers).await;
+        starts.take()
     }
 
     fn too_many_in_a_window(starts: &[Duration], period: u64) -> bool {
@@ -263,7 +270,7 @@ mod tests {
     #[test]
     fn in_512_cases_no_window_holds_more_starts_than_tokens_and_no_token_is_lost() {
         let caught = Cell::new(0);
-        let callers = vec((0_u64..10, 0_u64..30), 0..20);
+        let callers = vec((0_u64..10, 0_u64..30, any::<bool>()), 0..20);
         let mut runner = TestRunner::new(Config::with_cases(512));
         let held = runner.run(&(callers, 1_u64..10), |(callers, period)| {
             on_virtual_clock(async {
