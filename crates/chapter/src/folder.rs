@@ -23,10 +23,19 @@ impl Folder {
     ///
     /// When the system's folder for temporary files can't be written.
     pub fn temporary() -> io::Result<Self> {
+        Self::within(&std::env::temp_dir())
+    }
+
+    /// The same in a folder that is there already.
+    ///
+    /// # Errors
+    ///
+    /// When that folder can't be written.
+    pub fn within(folder: &Path) -> io::Result<Self> {
         let mut number = 0;
         loop {
             let name = format!("waitwise-{}-{number}", std::process::id());
-            let path = std::env::temp_dir().join(name);
+            let path = folder.join(name);
             match fs::create_dir(&path) {
                 Ok(()) => return Ok(Self(path)),
                 // Of this process, or left behind by one that was killed.

@@ -33,7 +33,9 @@ use timing::{Timings, law::none};
 use tokio::fs;
 use tracing::{info, instrument};
 
-pub async fn run(t: &mut Timings) -> Result<()> {
+use crate::options::Options;
+
+pub async fn run(t: &mut Timings, _: &Options) -> Result<()> {
     let folder = Folder::temporary()?;
     let path = folder.path();
     fill(path).await?;
@@ -156,7 +158,7 @@ mod tests {
     #[tokio::test]
     #[cfg_attr(not(target_os = "linux"), ignore = "other systems refuse such a name")]
     async fn a_name_that_is_not_utf_8_is_lost_by_code_that_wants_text() {
-        let t = Timings::of(run).await;
+        let t = Timings::of(async |t| run(t, &Options::default()).await).await;
         assert_eq!(*t["names as text"].count("names"), 3);
         let all = &t["names as they are"];
         assert_eq!(*all.count("names"), 4);
@@ -166,7 +168,7 @@ mod tests {
     #[tokio::test]
     #[cfg_attr(not(target_os = "linux"), ignore = "other systems refuse such a name")]
     async fn file_type_sees_a_link_and_metadata_what_is_behind_it() {
-        let t = Timings::of(run).await;
+        let t = Timings::of(async |t| run(t, &Options::default()).await).await;
         for (variant, files, links) in [("file_type", 3, 1), ("metadata", 4, 0)] {
             assert_eq!(*t[variant].count("files"), files);
             assert_eq!(*t[variant].count("links"), links);
@@ -176,7 +178,7 @@ mod tests {
     #[tokio::test]
     #[cfg_attr(not(target_os = "linux"), ignore = "other systems refuse such a name")]
     async fn what_is_removed_after_the_list_is_gone_and_the_others_are_read() {
-        let t = Timings::of(run).await;
+        let t = Timings::of(async |t| run(t, &Options::default()).await).await;
         let removed = &t["read, one removed"];
         assert_eq!(*removed.count("read"), 3);
         assert_eq!(*removed.count("gone"), 1);

@@ -1,11 +1,14 @@
 //! What async files really are.
 
+mod batch;
 mod list;
+mod options;
 mod read_write;
 mod together;
 
-chapter::lessons![
+chapter::lessons![options::Options;
     off_loop read_write,
     on_loop together,
     on_loop list,
+    off_loop batch,
 ];

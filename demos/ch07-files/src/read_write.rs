@@ -34,6 +34,8 @@ use tokio::{
 };
 use tracing::{info, instrument};
 
+use crate::options::Options;
+
 const RECORD: &str = "box 7: letters, 1912\n";
 
 /// A device of Linux that behaves like a file on a full disk.
@@ -41,7 +43,7 @@ const FULL: &str = "/dev/full";
 
 /// Not `async`, because it builds a runtime of its own: that is where the size of the pool is set, up to 512 threads
 /// by default.
-pub fn run(t: &mut Timings) -> Result<()> {
+pub fn run(t: &mut Timings, _: &Options) -> Result<()> {
     let runtime = Builder::new_current_thread()
         .max_blocking_threads(1)
         .build()?;
@@ -145,7 +147,7 @@ mod tests {
 
     fn measured() -> Timings {
         let mut t = Timings::default();
-        run(&mut t).unwrap();
+        run(&mut t, &Options::default()).unwrap();
         t
     }
 

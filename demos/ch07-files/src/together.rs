@@ -39,11 +39,13 @@ use timing::{
 use tokio::{fs, time::sleep};
 use tracing::instrument;
 
+use crate::options::Options;
+
 /// Each with its way to the shelf, in ticks.
 const RECORDS: [(&str, u32); 3] = [("births", 2), (MISSING, 1), ("deaths", 3)];
 const MISSING: &str = "marriages";
 
-pub async fn run(t: &mut Timings) -> Result<()> {
+pub async fn run(t: &mut Timings, _: &Options) -> Result<()> {
     let folder = Folder::temporary()?;
     for (name, _) in RECORDS.iter().filter(|(name, _)| *name != MISSING) {
         fs::write(folder.path().join(name), "1912: 3, 1913: 5\n").await?;
@@ -133,7 +135,7 @@ mod tests {
 
     #[tokio::test]
     async fn at_the_first_error_the_other_two_are_dropped() {
-        let t = Timings::of(run).await;
+        let t = Timings::of(async |t| run(t, &Options::default()).await).await;
         let joined = &t["try_join_all"];
         assert_eq!(ends(joined), [Cancelled, Failed, Cancelled]);
         assert_counts(joined, 0, 1, 0);
@@ -142,14 +144,14 @@ mod tests {
 
     #[tokio::test]
     async fn an_error_names_its_file_only_if_it_is_told_to() {
-        let t = Timings::of(run).await;
+        let t = Timings::of(async |t| run(t, &Options::default()).await).await;
         assert_counts(&t["try_join_all"], 0, 1, 0);
         assert_counts(&t["and with_context"], 0, 1, 1);
     }
 
     #[tokio::test]
     async fn join_all_keeps_what_came_of_each() {
-        let t = Timings::of(run).await;
+        let t = Timings::of(async |t| run(t, &Options::default()).await).await;
         let joined = &t["join_all"];
         assert!(joined.elapsed >= ticks(3));
         assert_eq!(ends(joined), [Returned, Failed, Returned]);
@@ -159,7 +161,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_record_that_may_be_missing_drops_nothing() {
-        let t = Timings::of(run).await;
+        let t = Timings::of(async |t| run(t, &Options::default()).await).await;
         let joined = &t["None for missing"];
         assert!(joined.elapsed >= ticks(3));
         assert_counts(joined, 2, 0, 0);
