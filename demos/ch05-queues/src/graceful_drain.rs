@@ -130,7 +130,7 @@ async fn sorter(belt: Receiver<Parcel>) {
 
 async fn closes_when_told(mut belt: mpsc::Receiver<Parcel>, closing: CancellationToken) {
     while let Some(parcel) = select! {
-        biased; // the token first, or it would be left to chance how many parcels are taken before the closing
+        biased; // the token first: otherwise chance decides how many parcels are taken before the belt is closed
         () = closing.cancelled() => None,
         parcel = belt.recv() => parcel,
     } {

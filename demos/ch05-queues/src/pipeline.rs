@@ -135,7 +135,7 @@ async fn sends_errors_on(mut labels: Receiver<Label>, parsed: Sender<Outcome>) -
 async fn ends_at_an_error(mut labels: Receiver<Label>, parsed: Sender<Outcome>) -> Result<()> {
     while let Some(label) = labels.recv().await {
         let (number, address) = parse(label);
-        // What waits in the channel is dropped with `labels`, and what the workers still fetch can't be sent.
+        // What waits in the channel is dropped with `labels`, and what is still being fetched can't be sent.
         let address = address?; // <- the difference
         let outcome = (number, Ok(address));
         parsed.send(outcome).await.context("nobody collects")?;

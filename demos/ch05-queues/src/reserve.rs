@@ -115,6 +115,7 @@ impl Van {
     ) -> Result<Day> {
         let (belt, sorter) = channel(PLACES);
         let unloading = timeout(ticks(end), unload_all(&self, belt));
+        // One task, so the timeline shows a poll of the one that sleeps whenever the other one wakes.
         let (unloaded, (sorted, places_free)) = join!(unloading, sort_all(sorter, sorting));
         // That the time is up before the van is empty is no error.
         unloaded.unwrap_or(Ok(()))?;
@@ -217,10 +218,8 @@ mod tests {
         let held = runner.run(&cases, |(unloading, sorting, end)| {
             let [unloading, sorting, end] = [unloading, sorting, end].map(|n| f64::from(n) / 10.0);
             on_virtual_clock(async {
-                let day = Van::of(unloading)
-                    .day(sorting, end, reserves)
-                    .await
-                    .unwrap();
+                let day = Van::of(unloading).day(sorting, end, reserves);
+                let day = day.await.unwrap();
                 prop_assert!(day.sorted.into_iter().eq(1..=day.unloaded));
                 prop_assert_eq!(day.places_free, PLACES);
 
@@ -232,10 +231,7 @@ mod tests {
             })
         });
         held.unwrap();
-        let losses = losses.get();
-        assert!(
-            losses > 100,
-            "the cases are hard enough: `send` has lost {losses}"
-        );
+        // The cases are hard enough.
+        assert!(losses.get() > 100, "`send` has lost {}", losses.get());
     }
 }

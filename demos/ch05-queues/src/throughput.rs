@@ -202,22 +202,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_four_sorters_that_wait_for_nothing_else_one_gets_all() {
+    async fn of_four_sorters_that_wait_for_nothing_else_one_gets_all_unless_a_lock_or_the_belt_decides()
+     {
         let mut t = Timings::default();
         all_channels(&mut t, 0).await.unwrap();
-        for bound in ["bounded", "unbounded"] {
+        for (bound, room) in [("bounded", Some(ROOM)), ("unbounded", None)] {
             let most = |channel| t[format!("{channel}, {bound}, 4").as_str()].count("most to one");
             assert_eq!(*most("async-channel"), PARCELS);
             assert_eq!(*most("flume"), PARCELS);
             assert_eq!(*most("mpsc, recv_many"), PARCELS / 4);
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn behind_a_lock_they_take_turns() {
-        for room in [Some(ROOM), None] {
-            let shares = through_mpsc(room, 4).await.unwrap();
-            assert!(shares.iter().all(|got| got.len().abs_diff(12_500) < 500));
+            let in_turns = through_mpsc(room, 4).await.unwrap();
+            assert!(in_turns.iter().all(|got| got.len().abs_diff(12_500) < 500));
         }
     }
 
