@@ -56,7 +56,7 @@ fn main() -> Result<()> {
         let text = "1000 at once need 4000 file descriptors: two each, in two rounds (ulimit -n)";
         return Ok(writeln!(out, "{text}; there is room for {room}")?);
     }
-    let (lesson, bare, _) = in_turns(&load, "pool of 1000")?;
+    let (lesson, bare, _) = in_turns(&load, "no limit")?;
     writeln!(out, "1000 requests at once, no limit, 100 ms each")?;
     writeln!(out, "  lesson           {lesson:>6.2} s")?;
     writeln!(out, "  bare reqwest     {bare:>6.2} s")?;
