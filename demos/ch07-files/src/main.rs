@@ -1,6 +1,7 @@
 //! What async files really are.
 
 mod batch;
+mod in_the_loop;
 mod list;
 mod options;
 mod read_write;
@@ -11,4 +12,5 @@ chapter::lessons![options::Options;
     on_loop together,
     on_loop list,
     off_loop batch,
+    on_loop in_the_loop,
 ];

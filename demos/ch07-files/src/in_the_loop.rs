@@ -1,0 +1,183 @@
+//! # Reading files in the loop, and what stands still meanwhile
+//!
+//! 2 000 records are read while a clock strikes every millisecond, if it gets a turn. With `std::fs` in the task it
+//! strikes 0 times: the reading is 1 poll, and the clock's worst gap is as long as all of it, some 20 ms. One
+//! `spawn_blocking` for all records leaves the loop free, with 2 polls. `tokio::fs` does so too, at the price of a
+//! trip to another thread and back for every record: more than a thousand polls, and the longest time of the three.
+//!
+//! asyncio: run_in_executor, to_thread, aiofiles
+//!
+//! real clock: real files, and a loop that is blocked
+//!
+//! ```python
+//! def read_all(): return [path.read_bytes() for path in paths]
+//!
+//! read_all()                                                        # the loop stands still
+//! await asyncio.to_thread(read_all)                                 # it goes on
+//! await asyncio.get_running_loop().run_in_executor(None, read_all)  # the same, older
+//! ```
+//!
+//! Not the same: a thread of Python's pool still takes turns with the loop whenever it computes, because of the
+//! interpreter's lock; threads of tokio's pool run beside it. What such a thread works on must be its own, or shared
+//! by an `Arc`, because it can outlive the task that started it. The same in both: a blocking read compiles and
+//! returns the right result. `std::fs` in an `async fn` is no warning of the compiler, and none of clippy's.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Result;
+use chapter::Folder;
+use timing::{Timings, law::none};
+use tokio::{fs, task::spawn_blocking, time::sleep};
+use tracing::instrument;
+
+const RECORDS: usize = 2_000;
+const EVERY: Duration = Duration::from_millis(1);
+
+type Paths = Arc<[PathBuf]>;
+
+pub async fn run(t: &mut Timings) -> Result<()> {
+    let folder = Folder::temporary()?;
+    let path = folder.path().to_owned();
+    let paths: Paths = spawn_blocking(move || fill(&path)).await??;
+
+    let label = "std::fs in the task";
+    let reads = beside_a_clock(reads_in_the_task(paths.clone()));
+    let read = t.time(label, none(), reads).await?;
+    count(t, label, &read);
+
+    let label = "one spawn_blocking";
+    let reads = beside_a_clock(reads_on_a_thread(paths.clone()));
+    let read = t.time(label, none(), reads).await?;
+    count(t, label, &read);
+
+    let label = "tokio::fs";
+    let reads = beside_a_clock(reads_through_tokio(paths));
+    let read = t.time(label, none(), reads).await?;
+    count(t, label, &read);
+    Ok(())
+}
+
+/// Ordinary code that blocks its thread. These records were written a moment ago and come from memory; from a busy
+/// disk, or over a network, each of them can take milliseconds.
+#[instrument(ret, err, skip_all)]
+fn read_all(paths: &[PathBuf]) -> io::Result<usize> {
+    let sizes = paths.iter().map(|path| Ok(std::fs::read(path)?.len()));
+    sizes.sum()
+}
+
+#[instrument(ret, err, skip_all)]
+async fn reads_in_the_task(paths: Paths) -> Result<usize> {
+    Ok(read_all(&paths)?)
+}
+
+#[instrument(ret, err, skip_all)]
+async fn reads_on_a_thread(paths: Paths) -> Result<usize> {
+    // One job, however many records: the task is woken when it is done, and not polled before.
+    Ok(spawn_blocking(move || read_all(&paths)).await??) // <- the difference
+}
+
+#[instrument(ret, err, skip_all)]
+async fn reads_through_tokio(paths: Paths) -> Result<usize> {
+    let mut bytes = 0;
+    for path in paths.iter() {
+        // A job for each record. A thread has to be woken for it, and then the task.
+        bytes += fs::read(path).await?.len();
+    }
+    Ok(bytes)
+}
+
+struct Read {
+    bytes: usize,
+    strikes: u32,
+}
+
+/// Reads in a task of its own, beside a clock.
+async fn beside_a_clock(
+    reads: impl Future<Output = Result<usize>> + Send + 'static,
+) -> Result<Read> {
+    let reading = tokio::spawn(reads);
+    let strikes = strikes_until(|| reading.is_finished()).await;
+    let bytes = reading.await??;
+    Ok(Read { bytes, strikes })
+}
+
+/// Returns how often it struck. The last sleep ends after the reading and is no strike; a gap that lasts until then
+/// is measured, too.
+#[instrument(ret, skip_all)]
+async fn strikes_until(over: impl Fn() -> bool) -> u32 {
+    let mut strikes = 0;
+    loop {
+        sleep(EVERY).await;
+        if over() {
+            return strikes;
+        }
+        strikes += 1;
+    }
+}
+
+fn count(t: &mut Timings, label: &str, read: &Read) {
+    let polls = t[label].lane("reads_").polls.len();
+    let clock = &t[label].lane("strikes_until").polls;
+    let gaps = clock.windows(2).map(|two| two[1].start - two[0].start);
+    let worst = gaps.max().unwrap_or_default();
+    t.count("KiB", read.bytes / 1024);
+    t.count("strikes", read.strikes);
+    t.count("worst gap, ms", worst.as_secs_f64() * 1e3);
+    t.count("polls of the reading", polls);
+}
+
+fn fill(folder: &Path) -> io::Result<Paths> {
+    let write = |number| {
+        let path = folder.join(format!("record-{number}"));
+        std::fs::write(&path, [b'.'; 8 * 1024]).map(|()| path)
+    };
+    (0..RECORDS).map(write).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_plain_read_is_one_poll_and_the_clock_does_not_strike() {
+        let t = Timings::of(run).await;
+        let plain = &t["std::fs in the task"];
+        assert_eq!(*plain.count("polls of the reading"), 1);
+        assert_eq!(*plain.count("strikes"), 0);
+        let [before, after, ..] = plain.lane("strikes_until").polls[..] else {
+            panic!("the clock never went on");
+        };
+        let read = plain.lane("read_all").polls[0];
+        assert!(before.turn < read.turn && read.turn < after.turn);
+        assert!(after.start - before.start >= read.length());
+    }
+
+    #[tokio::test]
+    async fn one_job_reads_all_records_on_another_thread() {
+        let t = Timings::of(run).await;
+        let job = &t["one spawn_blocking"];
+        // A test records its own thread only. If `read_all` ran there, it would have a lane.
+        assert!(job.lanes.iter().all(|lane| lane.label != "read_all()"));
+        assert!(job.lane("reads_on_a_thread").polls.len() <= 2);
+    }
+
+    #[tokio::test]
+    async fn tokio_fs_suspends_again_and_again() {
+        let t = Timings::of(run).await;
+        // A job that is done when it is asked for the first time needs no poll of its own, so it isn't 2 000.
+        assert!(t["tokio::fs"].lane("reads_through_tokio").polls.len() > 20);
+    }
+
+    #[tokio::test]
+    async fn all_of_them_read_the_same() {
+        let t = Timings::of(run).await;
+        for variant in ["std::fs in the task", "tokio::fs", "one spawn_blocking"] {
+            assert_eq!(*t[variant].count("KiB"), 8 * RECORDS, "{variant}");
+        }
+    }
+}
