@@ -35,12 +35,14 @@ use timing::{Timings, law::none};
 use tokio::{fs, task::spawn_blocking, time::sleep};
 use tracing::instrument;
 
+use crate::options::Options;
+
 const RECORDS: usize = 2_000;
 const EVERY: Duration = Duration::from_millis(1);
 
 type Paths = Arc<[PathBuf]>;
 
-pub async fn run(t: &mut Timings) -> Result<()> {
+pub async fn run(t: &mut Timings, _: &Options) -> Result<()> {
     let folder = Folder::temporary()?;
     let path = folder.path().to_owned();
     let paths: Paths = spawn_blocking(move || fill(&path)).await??;
@@ -143,9 +145,15 @@ fn fill(folder: &Path) -> io::Result<Paths> {
 mod tests {
     use super::*;
 
+    async fn measured() -> Timings {
+        let mut t = Timings::default();
+        run(&mut t, &Options::default()).await.unwrap();
+        t
+    }
+
     #[tokio::test]
     async fn a_plain_read_is_one_poll_and_the_clock_does_not_strike() {
-        let t = Timings::of(run).await;
+        let t = measured().await;
         let plain = &t["std::fs in the task"];
         assert_eq!(*plain.count("polls of the reading"), 1);
         assert_eq!(*plain.count("strikes"), 0);
@@ -159,7 +167,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_job_reads_all_records_on_another_thread() {
-        let t = Timings::of(run).await;
+        let t = measured().await;
         let job = &t["one spawn_blocking"];
         // A test records its own thread only. If `read_all` ran there, it would have a lane.
         assert!(job.lanes.iter().all(|lane| lane.label != "read_all()"));
@@ -168,14 +176,14 @@ mod tests {
 
     #[tokio::test]
     async fn tokio_fs_suspends_again_and_again() {
-        let t = Timings::of(run).await;
+        let t = measured().await;
         // A job that is done when it is asked for the first time needs no poll of its own, so it isn't 2 000.
         assert!(t["tokio::fs"].lane("reads_through_tokio").polls.len() > 20);
     }
 
     #[tokio::test]
     async fn all_of_them_read_the_same() {
-        let t = Timings::of(run).await;
+        let t = measured().await;
         for variant in ["std::fs in the task", "tokio::fs", "one spawn_blocking"] {
             assert_eq!(*t[variant].count("KiB"), 8 * RECORDS, "{variant}");
         }
