@@ -208,7 +208,12 @@ mod tests {
 
     fn measured(files: u32) -> Timings {
         let mut t = Timings::default();
-        run(&mut t, &Options { files, size: 1 }).unwrap();
+        let options = Options {
+            files,
+            size: 1,
+            ..Options::default()
+        };
+        run(&mut t, &options).unwrap();
         t
     }
 

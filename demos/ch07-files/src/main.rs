@@ -2,6 +2,7 @@
 
 mod batch;
 mod in_the_loop;
+mod lines;
 mod list;
 mod options;
 mod read_write;
@@ -12,5 +13,6 @@ chapter::lessons![options::Options;
     on_loop together,
     on_loop list,
     off_loop batch,
+    on_loop lines,
     on_loop in_the_loop,
 ];

@@ -10,6 +10,10 @@ pub struct Options {
     /// How large each of them is, in KiB
     #[arg(long, value_name = "KIB", default_value = "4", value_parser = size, allow_hyphen_values = true)]
     pub size: u32,
+
+    /// How large a file lines reads, in MiB; it makes two of them, and reads one as a whole too
+    #[arg(long, value_name = "MIB", default_value = "64", value_parser = lines_mib, allow_hyphen_values = true)]
+    pub lines_mib: u32,
 }
 
 impl Default for Options {
@@ -17,6 +21,7 @@ impl Default for Options {
         Self {
             files: 2_000,
             size: 4,
+            lines_mib: 64,
         }
     }
 }
@@ -37,6 +42,14 @@ fn size(text: &str) -> Result<u32, String> {
     )
 }
 
+fn lines_mib(text: &str) -> Result<u32, String> {
+    chapter::number(
+        text,
+        1..=65_536,
+        "lines reads 1 to 65536 MiB\nfor instance: --lines-mib 64",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,5 +61,6 @@ mod tests {
             assert!(files(text).unwrap_err().contains("--files 2000"), "{text}");
         }
         assert!(size("65537").unwrap_err().contains("--size 4"));
+        assert!(lines_mib("0").unwrap_err().contains("--lines-mib 64"));
     }
 }

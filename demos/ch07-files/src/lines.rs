@@ -1,0 +1,240 @@
+//! # A large file, line by line
+//!
+//! 64 MiB of records are read, one record a line. As a whole they take 64 MiB of memory. Line by line they take about
+//! 130 KiB, and no more when there is 1 GiB of them (`--release --lines-mib 1024`). But the bound is the longest line:
+//! for a file without a line break `lines()` takes 128 MiB, because its buffer doubles until the line fits. With a cap
+//! of 64 KiB on a line it is under 300 KiB for that file too, and the error says which line is too long.
+//!
+//! asyncio: async for, aiofiles.open, readline
+//!
+//! real clock: real files
+//!
+//! ```python
+//! async with aiofiles.open(path) as records:
+//!     async for record in records: ...                      # a record may be all of the file
+//!
+//! async with aiofiles.open(path) as records:
+//!     while record := await records.readline(65_537): ...   # 65 537 characters at most
+//! ```
+//!
+//! Not the same: there is no `async for`; `while let` asks for the next line until there is none. Python's `readline`
+//! takes its limit as an argument. In Rust `take` sets it on the reader. Both hand over the first part of a line that
+//! is too long as if it were a line, so the caller has to look whether there is a line break at its end.
+
+use std::{fs, io::Write, path::Path};
+
+use anyhow::{Context, Result, ensure};
+use chapter::Folder;
+use timing::{Timings, law::none, memory::Usage};
+use tokio::{
+    fs::File,
+    io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, BufReader},
+};
+use tracing::{info, warn};
+
+use crate::options::Options;
+
+/// Without its line break, in bytes.
+const CAP: usize = 64 * 1024;
+/// Each time the buffer is empty, a thread of the pool fills it. The usual 8 KiB would send it there eight times as
+/// often.
+const BUFFER: usize = 64 * 1024;
+const RECORDS: &str = "1911-03-02 Łódź, birth of a daughter, entered by the second clerk\n\
+    1911-03-05 Brünn, marriage, two witnesses\n\
+    1911-03-05 São Tomé, a letter without a date, returned to its sender, who had moved away in the meantime\n";
+
+pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
+    let folder = Folder::temporary()?;
+    let many = folder.path().join("many lines");
+    let one = folder.path().join("one line");
+    write_file(&many, RECORDS, options.lines_mib)?;
+    write_file(&one, &RECORDS.replace('\n', " "), options.lines_mib)?;
+    info!("two files of {} KiB", fs::metadata(&many)?.len() / 1024);
+
+    let mut peak = Peak::from_now();
+    let read = whole(&many, &mut peak);
+    let lines = t.time("as a whole", none(), read).await?;
+    show(t, Some(lines), &peak);
+
+    let mut peak = Peak::from_now();
+    let read = line_by_line(&many, &mut peak);
+    let lines = t.time("lines()", none(), read).await?;
+    show(t, Some(lines), &peak);
+
+    let mut peak = Peak::from_now();
+    let read = line_by_line(&one, &mut peak);
+    let lines = t.time("lines(), no line break", none(), read).await?;
+    show(t, Some(lines), &peak);
+
+    let mut peak = Peak::from_now();
+    let read = with_a_cap(&many, &mut peak);
+    let lines = t.time("with a cap", none(), read).await?;
+    show(t, Some(lines), &peak);
+
+    let mut peak = Peak::from_now();
+    let read = with_a_cap(&one, &mut peak);
+    let read = t.time("with a cap, no line break", none(), read).await;
+    if let Err(error) = &read {
+        warn!("{error}");
+    }
+    show(t, read.ok(), &peak);
+    Ok(())
+}
+
+/// None of the three is a lane: what the recorder keeps of every poll would be counted as memory of the reader.
+async fn whole(path: &Path, peak: &mut Peak) -> Result<usize> {
+    let text = tokio::fs::read_to_string(path).await?;
+    peak.look();
+    Ok(text.lines().count())
+}
+
+/// `lines()` reads on until there is a line break, however much it has to keep until then.
+async fn line_by_line(path: &Path, peak: &mut Peak) -> Result<usize> {
+    let mut lines = BufReader::with_capacity(BUFFER, File::open(path).await?).lines();
+    let mut number = 0;
+    while let Some(_line) = lines.next_line().await? {
+        peak.look_now_and_then(number);
+        number += 1;
+    }
+    Ok(number)
+}
+
+async fn with_a_cap(path: &Path, peak: &mut Peak) -> Result<usize> {
+    let mut reader = BufReader::with_capacity(BUFFER, File::open(path).await?);
+    let mut number = 0;
+    // One for all lines: it grows to the longest of them, which the cap bounds.
+    let mut line = Vec::new();
+    loop {
+        let read = next_line(&mut reader, &mut line, number + 1).await;
+        peak.look_now_and_then(number); // also at a first line that is refused
+        if !read? {
+            return Ok(number);
+        }
+        number += 1;
+    }
+}
+
+/// Whether there was a line; it stands in `line`, without its line break.
+async fn next_line(
+    reader: &mut (impl AsyncBufRead + Unpin),
+    line: &mut Vec<u8>,
+    number: usize,
+) -> Result<bool> {
+    line.clear();
+    // Room for `\r\n` behind the longest line. What is beyond stays in the reader.
+    let mut capped = reader.take(CAP as u64 + 2); // <- the difference
+    if capped.read_until(b'\n', line).await? == 0 {
+        return Ok(false); // the end of the file
+    }
+    if line.pop_if(|last| *last == b'\n').is_some() {
+        line.pop_if(|last| *last == b'\r'); // `lines()` takes it away too
+    }
+    ensure!(line.len() <= CAP, "line {number} has more than {CAP} bytes");
+    // The cap may not cut a character in two, so this comes after it.
+    str::from_utf8(line).with_context(|| format!("line {number} isn't UTF-8"))?;
+    Ok(true)
+}
+
+/// 1 MiB of text at a time. It blocks the event loop, which has nothing else to do before the first measurement.
+fn write_file(path: &Path, text: &str, mib: u32) -> Result<()> {
+    let block = text.repeat(1024 * 1024 / text.len() + 1);
+    let mut file = fs::File::create(path)?;
+    for _ in 0..mib {
+        let written = file.write_all(block.as_bytes());
+        written.with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
+
+/// The most memory that the whole program had more than at the start, of all moments that were looked at.
+struct Peak {
+    start: Usage,
+    bytes: usize,
+}
+
+impl Peak {
+    fn from_now() -> Self {
+        let start = Usage::now();
+        Self { start, bytes: 0 }
+    }
+
+    fn look(&mut self) {
+        self.bytes = self.bytes.max(self.start.growth().asked);
+    }
+
+    /// At the first line and at each thousandth after it: to look takes longer than to read a line.
+    fn look_now_and_then(&mut self, line: usize) {
+        if line.is_multiple_of(1_000) {
+            self.look();
+        }
+    }
+}
+
+fn show(t: &mut Timings, lines: Option<usize>, peak: &Peak) {
+    match lines {
+        Some(lines) => t.count("lines", lines),
+        None => t.count("lines", "refused"),
+    }
+    t.count("memory KiB", peak.bytes / 1024);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use tokio::runtime::Builder;
+
+    /// With a buffer of its own size: where it ends must make no difference.
+    async fn all_lines(mut text: &[u8], buffer: usize) -> Result<Vec<String>> {
+        let mut reader = BufReader::with_capacity(buffer, &mut text);
+        let (mut line, mut lines) = (Vec::new(), Vec::new());
+        while next_line(&mut reader, &mut line, lines.len() + 1).await? {
+            lines.push(String::from_utf8(line.clone())?);
+        }
+        Ok(lines)
+    }
+
+    proptest! {
+        #[test]
+        fn the_lines_are_those_of_lines(text in "(?s)([a-zż\u{1F980}]|\r|\n|\r\n){0,40}", buffer in 1..9_usize) {
+            let runtime = Builder::new_current_thread().build().unwrap();
+            let (capped, plain) = runtime.block_on(async {
+                let mut lines = text.as_bytes().lines();
+                let mut plain = Vec::new();
+                while let Some(line) = lines.next_line().await.unwrap() {
+                    plain.push(line);
+                }
+                (all_lines(text.as_bytes(), buffer).await.unwrap(), plain)
+            });
+            prop_assert_eq!(capped, plain);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_longest_line_is_read_and_one_byte_more_is_refused_by_its_number() {
+        let longest = "a".repeat(CAP);
+        for end in ["", "\n", "\r\n"] {
+            let text = format!("first\n{longest}{end}");
+            let lines = all_lines(text.as_bytes(), BUFFER).await.unwrap();
+            assert_eq!(lines, ["first", longest.as_str()]);
+
+            let text = format!("first\n{longest}a{end}");
+            let error = all_lines(text.as_bytes(), BUFFER).await.unwrap_err();
+            assert_eq!(error.to_string(), "line 2 has more than 65536 bytes");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_cap_counts_bytes_and_may_fall_into_a_character() {
+        let text = format!("a{}", "ż".repeat(CAP / 2 + 1));
+        assert!(!text.is_char_boundary(CAP + 2));
+        let error = all_lines(text.as_bytes(), BUFFER).await.unwrap_err();
+        assert_eq!(error.to_string(), "line 1 has more than 65536 bytes");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_utf_8_is_refused_by_its_number() {
+        let error = all_lines(b"first\n\xff\n", BUFFER).await.unwrap_err();
+        assert_eq!(error.to_string(), "line 2 isn't UTF-8");
+    }
+}
