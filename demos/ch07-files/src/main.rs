@@ -1,6 +1,7 @@
 //! What async files really are.
 
 mod batch;
+mod copy;
 mod in_the_loop;
 mod lines;
 mod list;
@@ -14,5 +15,6 @@ chapter::lessons![options::Options;
     on_loop list,
     off_loop batch,
     on_loop lines,
+    on_loop copy,
     on_loop in_the_loop,
 ];
