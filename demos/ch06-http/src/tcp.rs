@@ -1,10 +1,10 @@
-//! # Lines over TCP: a read is no message
+//! # Lines over TCP: a read is not a message
 //!
 //! A client asks for three pages, one on each line. TCP carries its bytes and knows no lines: here the first line
 //! arrives in two pieces, and the other two in one piece. A server that takes each read for a request gets 3 requests
 //! too, and 0 of them are right. A server that reads up to the line break gets 3 right ones. It needs a cap on the
-//! length of a line: without one, a client that sends no line break fills the server's memory, here with 1 048 576
-//! bytes; with one, the server gives up after 80.
+//! length of a line: without one it keeps all 1 048 576 bytes that a client sends without a line break, and more if
+//! more are sent; with a cap of 80 it refuses such a line at 80.
 //!
 //! asyncio: start_server, open_connection, StreamReader.readline, StreamReader.read, StreamWriter.drain
 //!
@@ -12,14 +12,14 @@
 //!
 //! ```python
 //! async def serve(reader, writer):           # asyncio.start_server(serve, "127.0.0.1", 0)
-//!     while line := await reader.readline():
+//!     while line := await reader.readline():    # the last may be cut off, without its b"\n"
 //!         print("asked for", line.decode().strip())
 //! ```
 //!
 //! Not the same: asyncio's `readline` raises ValueError after 64 KiB, unless `start_server` got another `limit`.
-//! tokio's `read_line` has no limit. asyncio's StreamReader has a buffer; a `TcpStream` has none, and gets one by
-//! `BufReader`. `writer.write` puts bytes into a buffer, and `drain` waits until there is room in it; `write_all` waits
-//! by itself, so it can't be forgotten.
+//! tokio's `read_line` has no limit. It makes a String, so bytes that aren't UTF-8 are an error. asyncio's
+//! StreamReader has a buffer; a `TcpStream` has none, and gets one from `BufReader`. `writer.write` puts bytes into a
+//! buffer, and `drain` waits until there is room in it; `write_all` waits by itself, so it can't be forgotten.
 
 use anyhow::{Result, ensure};
 use timing::{
@@ -66,7 +66,8 @@ async fn connect(
 ) -> Result<Vec<String>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?; // 0: the system chooses a port that is free
     let address = listener.local_addr()?;
-    // `start_server` makes a task for each connection. `accept` makes none: it hands the connection over.
+    // `start_server` makes a task for each connection. `accept` makes none: it hands the connection over. Here both
+    // ends are parts of one future, and when one of them fails, `try_join!` drops the other.
     let ((), requests) = try_join!(
         async { client(TcpStream::connect(address).await?).await },
         async { server(listener.accept().await?.0).await },
@@ -97,13 +98,13 @@ async fn takes_lines(stream: TcpStream, longest: u64) -> Result<Vec<String>> {
     let mut stream = BufReader::new(stream);
     loop {
         let mut line = String::new();
-        // The cap. `take` says after so many bytes that this is the end, and `read_line` returns without a line break.
-        // It has to be a new one for each line: its bytes are counted over its whole life.
+        // The cap. `take` says after so many bytes that this is the end, and `read_line` returns without a line
+        // break. It has to be a new one for each line: its bytes are counted over its whole life.
         let length = (&mut stream).take(longest).read_line(&mut line).await?;
         if length == 0 {
             return Ok(requests);
         }
-        // True too for a line that was broken off by the end of the stream: "te" is not what the client wanted.
+        // This also rejects a line that is cut off by the end of the stream: "te" is not what the client wanted.
         ensure!(line.ends_with('\n'), "{length} bytes and no line break");
         info!("asked for {line:?}");
         requests.push(line.trim_end().into());
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_line_without_end_fills_the_memory_unless_there_is_a_cap() {
+    async fn a_line_without_a_break_is_read_to_its_last_byte_unless_there_is_a_cap() {
         let t = measured().await;
         for (variant, bytes) in [("no cap", 1_048_576), ("a cap", 80)] {
             let error = format!("{bytes} bytes and no line break");
@@ -187,14 +188,18 @@ mod tests {
         }
     }
 
-    /// What comes is no request but a part of one, and so is an error.
     #[tokio::test]
-    async fn a_line_that_is_broken_off_is_an_error() {
-        let breaks_off = async |mut stream: TcpStream| Ok(stream.write_all(b"tea\nst").await?);
-        let requests = connect(breaks_off, |stream| takes_lines(stream, 80)).await;
-        assert_eq!(
-            requests.unwrap_err().to_string(),
-            "2 bytes and no line break"
-        );
+    async fn a_line_that_is_cut_off_and_one_that_is_not_utf_8_are_errors() {
+        for (bytes, expected) in [
+            (&b"tea\nst"[..], "2 bytes and no line break"),
+            (
+                b"caf\xe9\n",
+                "invalid utf-8 sequence of 1 bytes from index 3",
+            ),
+        ] {
+            let client = async |mut stream: TcpStream| Ok(stream.write_all(bytes).await?);
+            let requests = connect(client, |stream| takes_lines(stream, 80)).await;
+            assert_eq!(requests.unwrap_err().to_string(), expected);
+        }
     }
 }
