@@ -1,9 +1,9 @@
-//! # A server that stops and cuts no answer off
+//! # A server that stops: drain, then cut
 //!
-//! Three clients wait for a page, two have a connection and ask for nothing. Then the server is told to stop, and a
-//! sixth client comes: it is refused. With 10 ticks of grace all 3 pages are answered, and the server ends with the last
-//! of them. With 2 ticks, 2 are answered and 1 is cut off; with none, all 3 are cut off. The idle connections are closed
-//! at once, since their clients may keep them open for as long as they like.
+//! Three clients wait for a page, one has sent half a request, and one nothing. Then the server is told to stop, and
+//! a sixth client comes: it is refused. With 10 ticks of grace all 3 pages are answered, and the server ends once the
+//! last is sent. With 2 ticks, 2 are answered and 1 is cut off; with none, all 3 are cut off. The two that haven't
+//! asked are closed at once, since nobody knows how long they will take.
 //!
 //! asyncio: start_server, Server.close, Server.wait_closed, Server.close_clients
 //!
@@ -11,15 +11,17 @@
 //!
 //! ```python
 //! server = await asyncio.start_server(serve, "127.0.0.1", 0)
-//! server.close()                    # new clients are refused
-//! async with asyncio.timeout(2):
-//!     await server.wait_closed()    # until all clients are gone, idle ones too (3.12)
-//! server.close_clients()            # closes what is left (3.13)
+//! server.close()                # new clients are refused
+//! try:
+//!     await asyncio.wait_for(server.wait_closed(), 2)    # until all clients are gone, idle ones too (3.12)
+//! except TimeoutError:
+//!     server.close_clients()    # closes what is left (3.13)
 //! ```
 //!
 //! Not the same: an asyncio Server knows its connections and not what they do, so it can't tell an idle one from one
-//! that is being answered. Up to 3.11 `wait_closed` waits for neither. tokio has a listener and no server; this file has
-//! one. A token tells each connection to stop, and the connection looks at it between two requests, never inside one.
+//! that is being answered. Up to 3.11 `wait_closed` waits for no client at all. tokio has a listener and no server;
+//! this file has one. A token tells each connection to stop, and the connection looks at it while it waits for a
+//! request, not while it answers one. A request that hasn't been read by then is not answered.
 
 use std::{io::ErrorKind, net::SocketAddr, time::Duration};
 
@@ -43,10 +45,9 @@ pub async fn run(t: &mut Timings, _: &Options) -> Result<()> {
         ("2 ticks of grace", 2, exactly(3)),
         ("no grace", 0, exactly(1)),
     ] {
-        let ends = t
-            .time(label, law, stops_amid_requests(ticks(grace)))
-            .await?;
-        for end in [End::Answered, End::CutOff, End::IdleClosed, End::Refused] {
+        let stopped = stop_amid_requests(ticks(grace));
+        let ends = t.time(label, law, stopped).await?;
+        for end in [End::Answered, End::CutOff, End::NotAsked, End::Refused] {
             let clients = ends.iter().filter(|&&other| other == end).count();
             t.count(format!("{end:?}"), clients);
         }
@@ -54,19 +55,19 @@ pub async fn run(t: &mut Timings, _: &Options) -> Result<()> {
     Ok(())
 }
 
-async fn stops_amid_requests(grace: Duration) -> Result<Vec<End>> {
+async fn stop_amid_requests(grace: Duration) -> Result<Vec<End>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let server = Server::default();
-    let accepting = tokio::spawn(server.clone().accepts(listener));
+    let accepting = tokio::spawn(server.clone().accept_clients(listener));
 
-    let clients = [Some(2), Some(2), Some(5), None, None].map(|page| asks(address, page));
+    let clients = ["2\n", "2\n", "5\n", "2", ""].map(|request| ask(address, request));
     let stop = async {
         sleep(ticks(1)).await;
         server.stop.cancel();
         accepting.await?; // the listener is gone with its task, and the system refuses new clients by itself
-        let late = asks(address, Some(2)).await?; // while the others are being answered
-        server.drains(grace).await;
+        let late = ask(address, "2\n").await?; // while the others are being answered
+        server.drain(grace).await;
         Ok(late)
     };
     let (mut ends, late) = try_join!(try_join_all(clients), stop)?;
@@ -86,17 +87,13 @@ struct Server {
 }
 
 impl Server {
-    async fn accepts(self, listener: TcpListener) {
+    async fn accept_clients(self, listener: TcpListener) {
+        let mut client = 0;
         // `accept` is cancel-safe: a client that it has taken is returned. One that is still in the system's queue is
         // refused with all that come later.
-        while let Some(accepted) = self.stop.run_until_cancelled(listener.accept()).await {
-            let Ok((stream, _)) = accepted else {
-                // That client has given up, or there are no open files left. Then the next `accept` fails too, and
-                // without a pause this would keep the thread busy until a connection ends.
-                sleep(ticks(0.1)).await;
-                continue;
-            };
-            let connection = serves(stream, self.stop.clone());
+        while let Some(stream) = self.stop.run_until_cancelled(accept(&listener)).await {
+            client += 1;
+            let connection = serve(client, stream, self.stop.clone());
             // Drops the connection where it stands, when the second token says so.
             let connection = self.cut.clone().run_until_cancelled_owned(connection);
             self.connections.spawn(connection);
@@ -104,7 +101,7 @@ impl Server {
     }
 
     /// Until every connection has ended by itself, or is cut off at the end of the grace.
-    async fn drains(&self, grace: Duration) {
+    async fn drain(&self, grace: Duration) {
         self.connections.close(); // says that no task will come; without it `wait` waits even if there is none
         if timeout(grace, self.connections.wait()).await.is_err() {
             self.cut.cancel();
@@ -113,12 +110,22 @@ impl Server {
     }
 }
 
-#[instrument(ret, err, skip_all)]
-async fn serves(stream: TcpStream, stop: CancellationToken) -> Result<()> {
+async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            // No open files left, for instance. The next `accept` would fail too, and without a pause for ever.
+            Err(_) => sleep(ticks(0.1)).await,
+        }
+    }
+}
+
+#[instrument(ret, err, skip(stream, stop))]
+async fn serve(client: u32, stream: TcpStream, stop: CancellationToken) -> Result<()> {
     let mut stream = BufReader::new(stream);
     loop {
         let mut line = String::new();
-        // Here alone it can be told to stop: everything that it was asked for is answered.
+        // Here alone it can be told to stop, so a request that was read is answered, and half of one is dropped.
         let read = stop.run_until_cancelled(stream.read_line(&mut line)).await;
         let Some(1..) = read.transpose()? else {
             return Ok(()); // told to stop, or left by its client
@@ -132,26 +139,25 @@ async fn serves(stream: TcpStream, stop: CancellationToken) -> Result<()> {
 enum End {
     Answered,
     CutOff,
-    IdleClosed,
+    /// Closed before a whole request had arrived.
+    NotAsked,
     Refused,
 }
 
-/// A client asks for a page that takes so many ticks, or for nothing, and waits until the server answers or closes.
+/// A client sends what it asks for, a page that takes so many ticks, and waits until the server answers or closes.
 #[instrument(ret, err, skip(server))]
-async fn asks(server: SocketAddr, page: Option<u32>) -> Result<End> {
+async fn ask(server: SocketAddr, request: &str) -> Result<End> {
     let mut stream = match TcpStream::connect(server).await {
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => return Ok(End::Refused),
         connected => connected?,
     };
-    if let Some(time) = page {
-        stream.write_all(format!("{time}\n").as_bytes()).await?;
-    }
+    stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     BufReader::new(stream).read_line(&mut answer).await?;
-    Ok(match page {
+    Ok(match request.ends_with('\n') {
         _ if answer.ends_with('\n') => End::Answered,
-        Some(_) => End::CutOff,
-        None => End::IdleClosed,
+        true => End::CutOff,
+        false => End::NotAsked,
     })
 }
 
@@ -173,7 +179,7 @@ mod tests {
     fn assert_ends(variant: &Variant, answered: usize, cut_off: usize) {
         assert_eq!(*variant.count("Answered"), answered);
         assert_eq!(*variant.count("CutOff"), cut_off);
-        assert_eq!(*variant.count("IdleClosed"), 2);
+        assert_eq!(*variant.count("NotAsked"), 2);
         assert_eq!(*variant.count("Refused"), 1);
         assert!(variant.elapsed >= variant.law.as_ref().unwrap().bound);
     }
@@ -181,7 +187,7 @@ mod tests {
     fn connections(variant: &Variant, ended: Ended) -> usize {
         let lanes = variant.lanes.iter();
         lanes
-            .filter(|lane| lane.label.contains("serves") && lane.ended == ended)
+            .filter(|lane| lane.label.contains("serve(") && lane.ended == ended)
             .count()
     }
 
@@ -201,11 +207,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn idle_clients_are_not_waited_for() {
+    async fn clients_that_have_not_asked_are_not_waited_for() {
         let t = measured().await;
-        let graceful = &t["10 ticks of grace"];
-        let [idle, answered] =
-            ["asks(None)", "asks(Some(2))"].map(|client| graceful.lane(client).end);
-        assert!(idle < answered);
+        let lane = |client| t["10 ticks of grace"].lane(client);
+        let answered = lane(r#"ask("2\n")"#).end;
+        for not_asked in [r#"ask("2")"#, r#"ask("")"#] {
+            assert!(lane(not_asked).end < answered, "{not_asked}");
+        }
     }
 }
