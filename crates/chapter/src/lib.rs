@@ -32,7 +32,7 @@ mod usage;
 mod worker;
 
 pub use folder::Folder;
-pub use worker::{Apart, Worker, apart};
+pub use worker::{Apart, Worker, apart, apart_in};
 
 /// A lesson as its chapter lists it. Made by [`lessons!`].
 pub struct Lesson<O> {

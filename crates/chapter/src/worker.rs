@@ -3,6 +3,7 @@
 
 use std::{
     io::Read,
+    path::Path,
     process::{ExitCode, Stdio},
     time::Duration,
 };
@@ -47,9 +48,19 @@ pub struct Apart {
 ///
 /// When the process can't be started, ends with a failure of its own, or prints what isn't UTF-8.
 pub async fn apart(name: &str, limit: Duration) -> Result<Apart> {
+    apart_in(Path::new("."), name, limit).await
+}
+
+/// The same with `folder` as the worker's current one: that is how it is told where to work.
+///
+/// # Errors
+///
+/// As [`apart`].
+pub async fn apart_in(folder: &Path, name: &str, limit: Duration) -> Result<Apart> {
     let program = std::env::current_exe().context("this program's own file isn't known")?;
     let mut worker = Command::new(program)
         .args([WORKER, name])
+        .current_dir(folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true)

@@ -40,7 +40,7 @@ use anyhow::{Context, Result};
 use chapter::Folder;
 use futures_util::{
     FutureExt, StreamExt, TryStreamExt,
-    future::{BoxFuture, try_join_all},
+    future::{LocalBoxFuture, try_join_all},
     stream,
 };
 use rayon::prelude::*;
@@ -60,14 +60,16 @@ const ROUNDS: usize = if cfg!(debug_assertions) { 3 } else { 5 };
 
 type Way = (
     &'static str,
-    fn(Vec<PathBuf>) -> BoxFuture<'static, Result<()>>,
+    fn(Vec<PathBuf>) -> LocalBoxFuture<'static, Result<()>>,
 );
 const WAYS: [Way; 5] = [
-    ("plain loop", |records| plain_loop(records).boxed()),
-    ("tokio::fs", |records| tokio_fs(records).boxed()),
-    ("spawn_blocking", |records| a_thread_a_file(records).boxed()),
-    ("ten batches", |records| ten_batches(records).boxed()),
-    ("rayon", |records| on_rayon(records).boxed()),
+    ("plain loop", |records| plain_loop(records).boxed_local()),
+    ("tokio::fs", |records| tokio_fs(records).boxed_local()),
+    ("spawn_blocking", |records| {
+        a_thread_a_file(records).boxed_local()
+    }),
+    ("ten batches", |records| ten_batches(records).boxed_local()),
+    ("rayon", |records| on_rayon(records).boxed_local()),
 ];
 
 pub fn run(t: &mut Timings, options: &Options) -> Result<()> {

@@ -1,5 +1,6 @@
 //! What async files really are.
 
+mod atomic_write;
 mod batch;
 mod copy;
 mod in_the_loop;
@@ -9,12 +10,15 @@ mod options;
 mod read_write;
 mod together;
 
-chapter::lessons![options::Options;
+chapter::lessons![
+    workers [atomic_write::writes_in_place, atomic_write::replaces];
+    options::Options;
     off_loop read_write,
     on_loop together,
     on_loop list,
     off_loop batch,
     on_loop lines,
+    on_loop atomic_write,
     on_loop copy,
     on_loop in_the_loop,
 ];
