@@ -1,10 +1,10 @@
 //! # Conditions: register first, then look
 //!
-//! Six tellers each put a cheque on a tray that holds three, and six clerks each take one. A teller who finds the tray
-//! full waits until it changes, and so does a clerk who finds it empty. Tokio has no `Condition`; a `std::sync::Mutex`
-//! and a `Notify` make one, if two lines stand in the right order. To register is to call `notified()`. If you look at
-//! the tray before you register, you miss a change that happens in between: 3 of 6 cheques arrive, and 6 people wait
-//! for ever. If you register before you look, all 6 arrive.
+//! Six tellers each put a cheque on a tray that holds three, and six clerks each take one. A teller who finds the
+//! tray full waits until it changes, and so does a clerk who finds it empty. Tokio has no `Condition`; a
+//! `std::sync::Mutex` and a `Notify` make one, if two lines stand in the right order. To register is to call
+//! `notified()`. If you look at the tray before you register, you miss a change that happens in between: 3 of 6
+//! cheques arrive, and 6 people wait for ever. If you register before you look, all 6 arrive.
 //!
 //! asyncio: Condition, Condition.wait_for, Condition.notify_all
 //!
@@ -16,9 +16,9 @@
 //! ```
 //!
 //! Not the same: in asyncio no other task can run between the look and the wait, since there is no `await` between
-//! them. On a multi-thread runtime another thread can run between any two lines; here a `yield_now` stands for it. The
-//! last two forms need no registering: a permit or a cheque that nobody waits for yet is kept. All forms run under
-//! 10 000 schedules of several threads: `cargo run -p schedules --features shuttle`.
+//! them. On a multi-thread runtime another thread can run between any two lines; here a `yield_now` stands for it.
+//! The last two forms need no registering: a permit or a cheque that nobody waits for yet is kept. All forms run
+//! under 10 000 schedules of several threads: `cargo run -p schedules --features shuttle`.
 
 use std::{
     cell::RefCell,
@@ -88,8 +88,8 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     Ok(())
 }
 
-/// A tray under a lock, and a bell that rings whenever it has changed. The lock is never held over an `await`, so it is
-/// std's.
+/// A tray under a lock, and a bell that rings whenever it has changed. The lock is never held over an `await`, so it
+/// is std's.
 #[derive(Default)]
 pub struct Watched {
     pub cheques: StdMutex<VecDeque<u32>>,
@@ -136,8 +136,8 @@ pub fn put(cheques: &mut VecDeque<u32>, cheque: u32, places: usize) -> Option<()
     (cheques.len() < places).then(|| cheques.push_back(cheque))
 }
 
-/// A tray whose free places and cheques are permits. A semaphore keeps a permit until somebody takes it, and wakes only
-/// as many as can go on.
+/// A tray whose free places and cheques are permits. A semaphore keeps a permit until somebody takes it, and wakes
+/// only as many as can go on.
 pub struct Counted {
     pub cheques: StdMutex<VecDeque<u32>>,
     places: Semaphore,

@@ -1,9 +1,9 @@
 //! # A guard that is held over a wait
 //!
-//! Two clerks each make a deposit and then wait for a receipt, 1 tick. If they hold a `std::sync::MutexGuard` while they
-//! wait, the second clerk blocks the thread until the lock is free, and the first one needs that thread to go on: 0
-//! receipts, and the process is killed after 2 s. With tokio's mutex the two take turns, 2 receipts in 2 ticks. With a
-//! guard of std's that is dropped before the wait they wait together, 2 receipts in 1 tick.
+//! Two clerks each make a deposit and then wait for a receipt, 1 tick. If they hold a `std::sync::MutexGuard` while
+//! they wait, the second clerk blocks the thread until the lock is free, and the first one needs that thread to go
+//! on: 0 receipts, and the process is killed after 2 s. With tokio's mutex the two take turns, 2 receipts in 2 ticks.
+//! With a guard of std's that is dropped before the wait they wait together, 2 receipts in 1 tick.
 //!
 //! asyncio: Lock, threading.Lock
 //!
@@ -16,9 +16,10 @@
 //!     await receipt()
 //! ```
 //!
-//! Not the same: Python runs the first form without a word. In Rust a future that holds this guard over an `.await` isn't
-//! `Send`, so `tokio::spawn` refuses it ("future cannot be sent between threads safely"). `block_on`, as here, doesn't
-//! ask for `Send`: the code compiles and freezes. Clippy's `await_holding_lock`, on by default, sees it either way.
+//! Not the same: Python runs the first form without a word. In Rust a future that holds this guard over an `.await`
+//! isn't `Send`, so `tokio::spawn` refuses it ("future cannot be sent between threads safely"). `block_on`, as here,
+//! doesn't ask for `Send`: the code compiles and freezes. Clippy's `await_holding_lock`, on by default, sees it
+//! either way.
 
 use std::{io::Write, sync::Mutex as StdMutex, time::Duration};
 
@@ -37,8 +38,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const NO_PANIC: &str = "no clerk panics while holding the lock";
 
 pub async fn run(t: &mut Timings) -> Result<()> {
-    // Nothing in this process could end a thread that is blocked on a lock that only it can release. So another process
-    // runs it, and the timeline has no lanes of it.
+    // Nothing in this process could end a thread that is blocked on a lock that only it can release. So another
+    // process runs it, and the timeline has no lanes of it.
     let frozen = chapter::apart("held_guard::freezes", PATIENCE);
     let frozen = t.time("std, over the wait", none(), frozen).await?;
     t.count("receipts", frozen.said.len());
@@ -91,8 +92,8 @@ async fn tokio_over_the_wait(clerk: u32, account: &Mutex<u32>) -> u32 {
     *balance
 }
 
-/// The block ends the guard's life. `drop(balance)` would release the lock as well, but the compiler would still count
-/// the guard among what the future holds over the wait.
+/// The block ends the guard's life. `drop(balance)` would release the lock as well, but the compiler would still
+/// count the guard among what the future holds over the wait.
 #[instrument(ret, skip(account))]
 async fn std_before_the_wait(clerk: u32, account: &StdMutex<u32>) -> u32 {
     let balance = {

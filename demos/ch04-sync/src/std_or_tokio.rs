@@ -1,9 +1,9 @@
 //! # Which mutex: the one of std, or tokio's
 //!
 //! Where no `await` stands between lock and release, take `std::sync::Mutex`: no other task of this thread can run in
-//! between, and it costs about 5 ns where tokio's costs about 40. Where an `await` does stand there, only tokio's will
-//! do, as `sync/held-guard` shows. Then the lock hardly matters: with a switch to the runtime and back it is 575 ns for
-//! tokio's, and 535 for the switch with std's lock before it.
+//! between, and it costs about 5 ns where tokio's costs about 40. Where an `await` does stand there, only tokio's
+//! will do, as `sync/held-guard` shows. Then the lock hardly matters: with a switch to the runtime and back it is 575
+//! ns for tokio's, and 535 for the switch with std's lock before it.
 //!
 //! asyncio: Lock, threading.Lock
 //!
@@ -18,8 +18,8 @@
 //!     balance = await bank.add(balance)
 //! ```
 //!
-//! Not the same: tasks of asyncio need no lock at all where there is no `await`, since they share one thread. Tasks on
-//! a multi-thread runtime do, and there is no way around it: the data is inside the lock.
+//! Not the same: tasks of asyncio need no lock at all where there is no `await`, since they share one thread. Tasks
+//! on a multi-thread runtime do, and there is no way around it: the data is inside the lock.
 
 use std::sync::Mutex as StdMutex;
 
@@ -33,8 +33,8 @@ const DEPOSITS: u32 = 20_000;
 const NO_PANIC: &str = "no clerk panics while holding the lock";
 
 pub async fn run(t: &mut Timings) -> Result<()> {
-    // The rounds alternate, so that what slows the machine down for a while slows all four. Nobody else wants the lock:
-    // this is what lock and release cost where no one has to wait.
+    // The rounds alternate, so that what slows the machine down for a while slows all four. Nobody else wants the
+    // lock: this is what lock and release cost where no one has to wait.
     for _ in 0..ROUNDS {
         let made = [
             t.rate("std", DEPOSITS, std_at_once()).await,
