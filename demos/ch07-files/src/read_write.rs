@@ -1,9 +1,10 @@
-//! # Reading and writing a file: when are the bytes in it?
+//! # Writing a file: when are the bytes in it?
 //!
-//! `fs::write` returns when they are: 21 of 21. `write_all` on a `File` returns when it has copied them to a buffer,
-//! and a thread writes them later. A handle that is dropped without a `flush` leaves 0 of 21 bytes in the file at
-//! that moment. If the write fails after that, because the disk is full, nobody is told: 0 errors, and the record is
-//! lost. `flush` waits for the thread: 21 bytes, or 1 error.
+//! Behind `tokio::fs` is a pool of threads, and each read and each write is a job for one of them. The pool here has
+//! 1 thread, and another job keeps it busy while a record of 21 bytes is written. `fs::write` waits for its job: 21
+//! bytes are in the file. `write_all` on a `File` returns when it has copied the bytes to a buffer. If the handle is
+//! then dropped without a `flush`, 0 bytes are in the file at that moment, and 21 when the pool is idle again. If the
+//! disk is full, no one sees the error of that late write: 0 errors. `flush` waits for it: 21 bytes, or 1 error.
 //!
 //! asyncio: aiofiles.open
 //!
@@ -16,11 +17,10 @@
 //! ```
 //!
 //! Not the same: the end of an `async with` waits until the file is written and closed. `Drop` can't wait and can't
-//! return an error, so the `flush` is up to you. What is the same: behind both is a pool of threads, and each read
-//! and write is a job for one of them. The pool of this lesson has 1 thread, and another job keeps it busy while the
-//! record is written. So every run shows what happens by chance on a machine with threads to spare.
+//! return an error, so the `flush` is up to you. While a thread is idle, chance decides whether the bytes are in the
+//! file before somebody looks. The busy thread makes every run of this lesson the same.
 
-use std::{fs::metadata, io, path::Path, sync::mpsc};
+use std::{fs::metadata, path::Path, sync::mpsc};
 
 use anyhow::Result;
 use chapter::Folder;
@@ -81,10 +81,13 @@ async fn with_one_thread(t: &mut Timings) -> Result<()> {
     Ok(())
 }
 
-/// Each call is one job of the pool and waits for it, so an error of that job is an `Err` here.
 #[instrument(ret, err, skip_all)]
-async fn writes_and_reads(path: &Path) -> io::Result<u64> {
-    fs::write(path, RECORD).await?;
+async fn writes_and_reads(path: &Path) -> Result<u64> {
+    let pool = Busy::begin();
+    // The write waits as long as the pool is busy, hence the `join!`.
+    let (written, ended) = join!(fs::write(path, RECORD), pool.end());
+    ended?;
+    written?;
     let bytes = metadata(path)?.len();
     info!("read back: {:?}", fs::read_to_string(path).await?);
     Ok(bytes)
@@ -94,10 +97,11 @@ async fn writes_and_reads(path: &Path) -> io::Result<u64> {
 async fn writes_and_drops(path: &Path) -> Result<(u64, u64)> {
     let mut file = File::create(path).await?; // creates it, or cuts it to 0 bytes
     let pool = Busy::begin();
-    // The buffer has room for 2 MiB. While there is room nothing can go wrong, so this `?` never sees the disk.
+    // Only copies to the buffer, so this `?` never sees the disk. A second write would wait for this one, and return
+    // its error.
     file.write_all(RECORD.as_bytes()).await?;
     drop(file);
-    // From std: `tokio::fs::metadata` would be a job of the pool too, and would wait behind the write.
+    // From std: `tokio::fs::metadata` would be a job of the pool, too, and would wait behind the write.
     let bytes = metadata(path)?.len();
 
     pool.end().await?;
@@ -111,8 +115,8 @@ async fn writes_and_flushes(path: &Path) -> Result<u64> {
     let mut file = File::create(path).await?;
     let pool = Busy::begin();
     file.write_all(RECORD.as_bytes()).await?;
-    // It waits as long as the pool is busy, hence the `join!`. What is flushed can be read by everybody else, but a
-    // power cut can still undo it: against that there is `sync_all`.
+    // What is flushed can be read by everybody else, but a power cut can still undo it: against that there is
+    // `sync_all`.
     let (flushed, ended) = join!(file.flush(), pool.end()); // <- the difference
     ended?;
     flushed?;
@@ -143,6 +147,7 @@ impl Busy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::ErrorKind::StorageFull;
     use timing::report::Ended::{Failed, Returned};
 
     fn measured() -> Timings {
@@ -172,6 +177,15 @@ mod tests {
         let t = measured();
         let flushed = &t["write_all and flush"];
         assert_eq!(*flushed.count("bytes in the file"), RECORD.len());
+    }
+
+    #[tokio::test]
+    #[cfg_attr(not(target_os = "linux"), ignore = "there is no /dev/full")]
+    async fn a_second_write_returns_the_error_of_the_first() {
+        let mut file = File::create(FULL).await.unwrap();
+        file.write_all(RECORD.as_bytes()).await.unwrap();
+        let second = file.write_all(RECORD.as_bytes()).await;
+        assert_eq!(second.unwrap_err().kind(), StorageFull);
     }
 
     #[test]
