@@ -1,10 +1,11 @@
 //! # Faults: what reqwest's one error type stands for
 //!
 //! Nine requests fail in nine ways. Five of the errors have the same text, "error sending request", among them a host
-//! that doesn't exist and an answer that isn't HTTP. Two say "error decoding response body", and what happened is
-//! that the body ended too early. The reason stands further down: each error has the one that caused it as its
-//! `source`, and at the bottom is the socket's or the parser's. One `From` asks them and makes 7 kinds of fault of
-//! the nine, so that code can decide: ask again, ask elsewhere, or give up.
+//! name that can't be looked up and an answer that isn't HTTP. Two say "error decoding response body", and what
+//! happened is that the body ended too early. The methods of the error overlap, and none tells a reset from an answer
+//! that isn't HTTP. The cause is further down the chain: an error can have the one that caused it as its `source`.
+//! One `From` asks the methods and the causes, and makes 7 kinds of fault of the nine errors, so that code can
+//! decide: ask again, ask elsewhere, or give up.
 //!
 //! asyncio: aiohttp.ClientError, ClientConnectorError, ServerDisconnectedError, ClientPayloadError, TooManyRedirects
 //!
@@ -18,9 +19,9 @@
 //! except aiohttp.ClientConnectorError: ...
 //! ```
 //!
-//! Not the same: aiohttp has a class for each, and `except` goes by class. reqwest has one struct, and methods that
-//! ask it. Several can say yes to one error: a host that doesn't exist is `is_dns`, `is_connect` and `is_request`, so
-//! here too the order decides. No method tells a reset from an answer that isn't HTTP.
+//! Not the same: aiohttp has many classes, and `except` goes by class. Some cover several faults, too: a 404, with
+//! `raise_for_status`, and an answer that isn't HTTP are both ClientResponseError. reqwest has one struct, and
+//! methods that ask it. Several say yes to one error, so the order in which they are asked decides, as with `except`.
 
 use std::{
     error::Error,
@@ -30,13 +31,9 @@ use std::{
 
 use anyhow::Result;
 use reqwest::Client;
-use timing::{
-    Timings,
-    law::{at_most, exactly},
-    ticks,
-};
+use timing::{Timings, law::at_most, ticks};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpSocket},
 };
 use tracing::instrument;
@@ -59,24 +56,17 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
         ("404", server.url("/status/404")),
         ("20 redirects", server.url("/redirect/20")), // reqwest follows 10
         ("nobody listens", nobody),
-        ("no such host", NO_SUCH_HOST.into()),
+        // Two dots in a row are in no host name, so this one is refused without a question to any name server.
+        ("a bad name", "http://no..host".into()),
         ("no answer", server.url("/stand-in/broken/silence")),
         ("a reset", server.url("/stand-in/broken/reset")),
         ("no HTTP", not_http),
         ("half a body", server.url("/stand-in/broken/short")),
-        (
-            "a reset in the body",
-            server.url("/stand-in/broken/reset-body"),
-        ),
+        ("a late reset", server.url("/stand-in/broken/reset-body")),
     ] {
-        let law = if page == "no answer" {
-            exactly(TIMEOUT)
-        } else {
-            at_most(TIMEOUT)
-        };
-        let result = t.time(page, law, read(page, client, &url)).await;
-        let error = result.expect_err("none of them can be read");
-        t.count("error", error.to_string());
+        let page = t.time(page, at_most(TIMEOUT), read(page, client, &url));
+        let error = page.await.expect_err("none of them can be read");
+        t.count("says yes", says_yes(&error).join(" "));
         let bottom = causes(&error).last().map(<_>::to_string);
         t.count("at the bottom", bottom.unwrap_or_default());
         t.count("fault", format!("{:?}", Fault::from(error)));
@@ -95,7 +85,21 @@ async fn read(page: &str, client: &Client, url: &str) -> reqwest::Result<usize> 
     reading.await.map_err(reqwest::Error::without_url)
 }
 
-/// What can become of a request instead of a page. The last three are found by the lesson `outcomes` as it reads.
+fn says_yes(error: &reqwest::Error) -> Vec<&'static str> {
+    let answers = [
+        (error.is_status(), "is_status"),
+        (error.is_redirect(), "is_redirect"),
+        (error.is_timeout(), "is_timeout"),
+        (error.is_dns(), "is_dns"),
+        (error.is_connect(), "is_connect"),
+        (error.is_request(), "is_request"),
+        (error.is_decode(), "is_decode"),
+    ];
+    let yes = answers.into_iter().filter(|(yes, _)| *yes);
+    yes.map(|(_, method)| method).collect()
+}
+
+/// What can become of a request instead of a page. The last three are for those who read the page: lesson `outcomes`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Fault {
     /// 400 or higher.
@@ -108,43 +112,39 @@ pub enum Fault {
     /// The connection ended before the answer was complete.
     CutOff,
     NotHttp,
+    /// None of these: a URL that is none, for instance.
+    Other,
     TooLong,
     NotJson,
     OtherJson,
 }
 
-/// What a socket says when the other side is gone, and what hyper says when the body isn't complete.
-const CUTS: [ErrorKind; 3] = [
-    ErrorKind::ConnectionReset,
-    ErrorKind::BrokenPipe,
-    ErrorKind::UnexpectedEof,
-];
-
 impl From<reqwest::Error> for Fault {
     fn from(error: reqwest::Error) -> Self {
-        let socket = below(&error).map(io::Error::kind);
+        use ErrorKind::{BrokenPipe, ConnectionReset, InvalidData, InvalidInput, UnexpectedEof};
+
         if let Some(status) = error.status() {
-            Self::Status(status.as_u16())
-        } else if error.is_timeout() {
-            Self::TimedOut
-        } else if error.is_dns() {
-            Self::UnknownHost // `is_connect` says yes to this one too, so it is asked later
-        } else if error.is_connect() {
-            Self::Unreachable(socket.unwrap_or(ErrorKind::Other))
-        } else if error.is_redirect() {
-            Self::Redirects
-        } else if socket.is_some_and(|kind| CUTS.contains(&kind))
-            || below(&error).is_some_and(hyper::Error::is_incomplete_message)
-        {
-            Self::CutOff
-        } else {
-            Self::NotHttp // what is left are answers that break the protocol's rules
+            return Self::Status(status.as_u16());
+        }
+        let hyper: Option<&hyper::Error> = below(&error);
+        match below(&error).map(io::Error::kind) {
+            _ if error.is_timeout() => Self::TimedOut,
+            _ if error.is_dns() => Self::UnknownHost, // before `is_connect`, which says yes to it, too
+            kind if error.is_connect() => Self::Unreachable(kind.unwrap_or(ErrorKind::Other)),
+            _ if error.is_redirect() => Self::Redirects,
+            _ if hyper.is_some_and(hyper::Error::is_parse) => Self::NotHttp,
+            _ if hyper.is_some_and(hyper::Error::is_incomplete_message) => Self::CutOff,
+            // The first two are the socket's, the third is hyper's word for a body that isn't complete.
+            Some(ConnectionReset | BrokenPipe | UnexpectedEof) => Self::CutOff,
+            // hyper's words for a body in chunks with a length that is none.
+            Some(InvalidData | InvalidInput) => Self::NotHttp,
+            _ => Self::Other,
         }
     }
 }
 
-/// The first error of a type below this one. reqwest stands on hyper and names none of its types, so hyper's errors
-/// are found at run time, and only while the manifests here and of reqwest name the same version of hyper.
+/// The first error of this type below. reqwest stands on hyper and doesn't name its types, so hyper's errors are
+/// found only if this package depends on the same version of hyper as reqwest does; no compiler checks that.
 fn below<E: Error + 'static>(error: &reqwest::Error) -> Option<&E> {
     causes(error).find_map(<dyn Error>::downcast_ref)
 }
@@ -161,20 +161,18 @@ pub fn nobody_listens() -> io::Result<(TcpSocket, String)> {
     Ok((taken, url))
 }
 
-/// Two dots in a row are in no host name, so this one is refused without a question to any name server.
-pub const NO_SUCH_HOST: &str = "http://no..host";
-
-/// To one request, whose first line is no command of theirs.
+/// To one request, which is not a command they know.
 async fn answers_as_mail_servers_do(listener: TcpListener) -> io::Result<()> {
     let (mut client, _) = listener.accept().await?;
-    let _all_of_it = client.read(&mut [0; 1024]).await?; // a request this short comes in one piece
+    // To the empty line: unread bytes would make a reset of the end.
+    let mut lines = BufReader::new(&mut client).lines();
+    while let Some(1..) = lines.next_line().await?.map(|line| line.len()) {}
     client.write_all(b"500 unknown command\r\n").await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use timing::report::Ended::Failed;
 
     async fn measured() -> Timings {
         let mut t = Timings::default();
@@ -185,45 +183,37 @@ mod tests {
     #[tokio::test]
     async fn different_faults_share_a_text() {
         let t = measured().await;
-        for (text, pages) in [
-            (
-                "error sending request",
-                &[
-                    "nobody listens",
-                    "no such host",
-                    "no answer",
-                    "a reset",
-                    "no HTTP",
-                ][..],
-            ),
-            (
-                "error decoding response body",
-                &["half a body", "a reset in the body"],
-            ),
-        ] {
-            for page in pages {
-                assert_eq!(*t[page].count("error"), text, "{page}");
-                assert_eq!(t[page].lane(page).ended, Failed);
-            }
+        let assert_text = |page: &str, text: &str| {
+            assert_eq!(t[page].said[0].text, format!("error={text}"), "{page}");
+        };
+        for page in ["nobody listens", "a bad name", "no answer", "a reset"] {
+            assert_text(page, "error sending request");
         }
+        assert_text("no HTTP", "error sending request");
+        assert_text("half a body", "error decoding response body");
+        assert_text("a late reset", "error decoding response body");
     }
 
     #[tokio::test]
-    async fn the_errors_below_tell_them_apart() {
+    async fn methods_overlap_and_the_causes_tell_the_faults_apart() {
+        const REFUSED: &str = "Unreachable(ConnectionRefused)";
         let t = measured().await;
-        for (page, fault) in [
-            ("404", "Status(404)"),
-            ("20 redirects", "Redirects"),
-            ("nobody listens", "Unreachable(ConnectionRefused)"),
-            ("no such host", "UnknownHost"),
-            ("no answer", "TimedOut"),
-            ("a reset", "CutOff"),
-            ("no HTTP", "NotHttp"),
-            ("half a body", "CutOff"),
-            ("a reset in the body", "CutOff"),
+        for (page, yes, fault) in [
+            ("404", "is_status", "Status(404)"),
+            ("20 redirects", "is_redirect", "Redirects"),
+            ("nobody listens", "is_connect is_request", REFUSED),
+            ("a bad name", "is_dns is_connect is_request", "UnknownHost"),
+            ("no answer", "is_timeout is_request", "TimedOut"),
+            ("a reset", "is_request", "CutOff"),
+            ("no HTTP", "is_request", "NotHttp"),
+            ("half a body", "is_decode", "CutOff"),
+            ("a late reset", "is_decode", "CutOff"),
         ] {
+            assert_eq!(*t[page].count("says yes"), yes, "{page}");
             assert_eq!(*t[page].count("fault"), fault, "{page}");
         }
         assert!(t["no answer"].elapsed >= ticks(TIMEOUT));
+        let error = Client::new().get("no URL").send().await.unwrap_err();
+        assert_eq!(Fault::from(error), Fault::Other);
     }
 }

@@ -79,7 +79,7 @@ pub fn can_pass(fault: &Fault) -> bool {
         // order a thing twice, unless the server can tell that the two are one.
         Fault::TimedOut | Fault::CutOff | Fault::Unreachable(_) => true,
         Fault::UnknownHost | Fault::Redirects | Fault::NotHttp => false,
-        Fault::TooLong | Fault::NotJson | Fault::OtherJson => false,
+        Fault::Other | Fault::TooLong | Fault::NotJson | Fault::OtherJson => false,
     }
 }
 

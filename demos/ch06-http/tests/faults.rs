@@ -252,7 +252,7 @@ fn a_proxy_in_the_environment_is_not_asked_for_the_stand_in() {
     let lesson = lesson(&output.unwrap());
     assert_eq!(*variant(&lesson, "a page").count("outcome"), "a page");
     let batch = variant(&lesson, "all at once");
-    assert_eq!(*batch.count("outcome"), "2 pages, 12 faults");
+    assert_eq!(*batch.count("outcome"), "2 pages, 7 faults");
 }
 
 #[test]
