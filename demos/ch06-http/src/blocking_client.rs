@@ -1,9 +1,10 @@
 //! # A blocking client in async code stops everything
 //!
-//! Three pages take their server 2 ticks each, and beside them a heartbeat beats every half tick. With an async client
-//! the pages take 2 ticks together. With a blocking client in the same `async` code they take 6, the server has 1
-//! request in flight at a time, and for those 6 ticks there is no beat: the call keeps the only thread, so no other task
-//! and no timer runs. On threads of their own, by `spawn_blocking`, the same calls take 2 ticks, and the heart beats.
+//! Three pages take their server 2 ticks each, and beside them a heartbeat beats every half tick. With an async
+//! client the pages take 2 ticks together. With a blocking client in the same `async` code they take 6, the server
+//! has 1 request in flight at a time, and for those 6 ticks there is no beat: the call keeps the only thread, so no
+//! other task and no timer runs. On threads of their own, by `spawn_blocking`, the same calls take 2 ticks, and the
+//! heart beats.
 //!
 //! asyncio: requests, to_thread
 //!
@@ -19,8 +20,8 @@
 //!
 //! Not the same: `to_thread` has a pool of 32 threads at most, fewer on a machine with fewer than 28 cores;
 //! `spawn_blocking` starts up to 512. Neither can stop a call that has begun. To the compiler an `async fn` around a
-//! blocking call looks like any other, as it does in Python. The timeline shows the difference: its lane is solid. The
-//! blocking client here is ureq.
+//! blocking call looks like any other, as it does in Python. The timeline shows the difference: its lane is solid.
+//! The blocking client here is ureq.
 
 use anyhow::Result;
 use futures_util::future::try_join_all;
@@ -94,7 +95,8 @@ fn get(agent: &Agent, url: &str) -> Result<usize> {
 
 async fn beside_a_heartbeat<T>(pages: impl Future<Output = T>) -> T {
     let heart = tokio::spawn(heartbeat());
-    // A spawned task begins when others wait. Without this one the heart would not even exist while the loop is blocked.
+    // A spawned task begins when others wait. Without this one the heart would not even exist while the loop is
+    // blocked.
     yield_now().await;
     let pages = pages.await;
     heart.abort();

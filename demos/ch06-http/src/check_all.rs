@@ -1,10 +1,9 @@
 //! # Checking several pages: a result for each, and none lost
 //!
 //! Three pages are checked at once: home (200, after 2 ticks), search (404, after 1) and shop (503, after 3).
-//! `join_all` hands back 3 results, 2 of them an `Err`. `try_join_all` hands back the first `Err` after 1 tick and
-//! drops the rest, so 2 pages are lost: nothing is known of them. A third form gives up the shop when the home page
-//! is here, and still has 3 results: a check that was cancelled is an `Err` like the others, and can't pass for a
-//! success.
+//! `join_all` returns 3 results, 2 of them an `Err`. `try_join_all` returns the first `Err` after 1 tick and drops
+//! the rest, so the results of 2 pages are lost. A third form gives up the shop when the home page is here, and still
+//! has 3 results: a check that was cancelled is an `Err` like the others, and can't pass for a success.
 //!
 //! asyncio: gather, return_exceptions, BaseException, CancelledError
 //!

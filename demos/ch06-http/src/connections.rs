@@ -1,10 +1,10 @@
 //! # A thousand connections, one thread
 //!
 //! A server answers each line after 1 tick, with the same line. One client gets its line back after 1 tick, and 1 000
-//! clients at once get theirs after 1 tick too, plus the work for 1 000 answers: each connection is a task, and all of
-//! them wait on one thread. Both ends of a connection together take some 1 200 bytes of this process, to which come the
-//! system's own buffers. How many connections there can be is decided by the limit on open files, which a shell may set
-//! to 1 024, and which the lesson raises as far as it may.
+//! clients at once get theirs after 1 tick too, plus the work for 1 000 answers: each connection is a task, and all
+//! of them wait on one thread. Both ends of a connection together take some 1 200 bytes of this process, besides the
+//! system's own buffers. The limit on open files decides how many connections there can be: a shell may set it to 1
+//! 024, and the lesson raises it as far as it may.
 //!
 //! asyncio: start_server, open_connection, StreamReader.readline, StreamWriter.drain
 //!

@@ -1,8 +1,8 @@
 //! # A large page, in pieces, into a file
 //!
-//! A page of 8 MiB goes into a file. `bytes` holds all 8 388 608 bytes in memory at once. `chunk` gives one piece
-//! at a time: the largest has less than half a MiB, also in a page of 32 MiB. The file gets its name when it is
-//! whole and its hash is the one that the server told. Until then it is called FILE.part, so no half is taken for the
+//! A page of 8 MiB goes into a file. `bytes` holds all 8 388 608 bytes in memory at once. `chunk` gives one piece at
+//! a time: the largest has less than half a MiB, also in a page of 32 MiB. The file gets its name when it is whole
+//! and its hash is the one that the server told. Until then it is called FILE.part, so no half is taken for the
 //! whole. With `--output FILE` the file is yours to keep, and on a terminal a bar shows how far it is. Press Ctrl-C
 //! there, and the same command goes on where it was.
 //!
@@ -17,10 +17,9 @@
 //! os.replace("page.part", "page")    # not reached after an error
 //! ```
 //!
-//! Not the same: `iter_chunked(n)` gives n bytes at most; `chunk` takes no size and gives what has arrived. A
-//! ClientSession ends a download with a TimeoutError after five minutes, unless it is given another timeout; reqwest
-//! has no such limit by default. A write of `tokio::fs` returns before the bytes are in the file, and only `flush`
-//! tells of a full disk.
+//! Not the same: `iter_chunked(n)` gives n bytes at most; `chunk` takes no size and gives what has arrived. aiohttp's
+//! default timeout (lesson `timeouts`) counts for downloads, too. A write of `tokio::fs` returns before the bytes are
+//! in the file, and only `flush` tells of a full disk.
 
 use std::{
     io::{IsTerminal, stderr, stdout},

@@ -2,8 +2,8 @@
 //!
 //! `json` reads the body into a type of your own, whose fields say what the page has to contain. A page that doesn't
 //! fit is an error at once, with its line and column: a field that is missing, a value of another type, HTML instead
-//! of JSON. No code behind that call meets a page that is incomplete. The last two variants are about the request:
-//! some servers refuse a client that doesn't say who it is, and reqwest sends no User-Agent unless it is given one.
+//! of JSON. Code after that call never sees an incomplete page. The last two variants are about the request: some
+//! servers refuse a client that doesn't say who it is, and reqwest sends no User-Agent unless it is given one.
 //!
 //! asyncio: aiohttp.ClientSession.get, ClientResponse.json, json, User-Agent
 //!
@@ -34,7 +34,7 @@ pub async fn run(t: &mut Timings, options: &Options) -> anyhow::Result<()> {
     let server = &Server::choose(options.server.as_ref(), t).await?;
     let client = &server.client()?;
 
-    // Nothing here waits, so a tick is plenty. More than that bound isn't said about time: it is not the subject.
+    // Nothing here waits, so a tick is plenty. How much less it takes is not the subject.
     let page = get::<Page<Slideshow>>(client, server, "/json");
     let Slideshow { title, slides } = t
         .time("a page that fits", at_most(1), page)

@@ -1,9 +1,9 @@
 //! # `post`: what is sent, and what the server gets
 //!
-//! A comment is posted in four ways, and the server tells back what it got. `json` sends JSON, where 5 stars are a
+//! A comment is posted in four ways, and the server echoes what it got. `json` sends JSON, where 5 stars are a
 //! number. `form` sends a form, where every value is text: "5". Both set the Content-Type, from which the server
-//! knows how to read the body. A form that is put together by hand breaks at the first `&`: of "tea & cake" there
-//! arrives "tea ". `body` sends what it is given, without a Content-Type.
+//! knows how to read the body. A form that is put together by hand breaks at the first `&`: of "tea & cake" only "tea
+//! " arrives. `body` sends what it is given, without a Content-Type.
 //!
 //! asyncio: aiohttp.ClientSession.post, post, FormData
 //!
@@ -41,7 +41,7 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
         stars: 5,
     };
 
-    // Nothing here waits, so a tick is plenty. More than that bound isn't said about time: it is not the subject.
+    // Nothing here waits, so a tick is plenty. How much less it takes is not the subject.
     let request = client.post(&url).json(&comment);
     let told = t.time("json", at_most(1), post("json", request)).await?;
     count(t, &told, &told.json);

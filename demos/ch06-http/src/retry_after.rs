@@ -14,7 +14,7 @@
 //!     def get_timeout(self, attempt, response=None):
 //!         wait = super().get_timeout(attempt, response)
 //!         after = response.headers.get("Retry-After", 0) if response else 0
-//!         return wait + int(after)
+//!         return wait + int(after)     # ValueError, if it is a date
 //! ```
 //!
 //! Not the same: `get_timeout` gets the response, and can't end the retrying. `adjust` of `backon` gets the error, so

@@ -78,8 +78,8 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// It begins as a request over HTTP. After the answer both sides send messages over the same connection, whenever they
-/// like.
+/// It begins as a request over HTTP. After the answer both sides send messages over the same connection, whenever
+/// they like.
 async fn enters(room: &str, socket: TcpSocket, server: &Server) -> Result<Member> {
     let url = server
         .url(&format!("/stand-in/chat/{room}"))
