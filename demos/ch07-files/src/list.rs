@@ -1,25 +1,26 @@
 //! # Listing a folder: what its entries are, and what they aren't
 //!
 //! A folder has four entries: three records and a link to one of them. `read_dir` gives their names as `OsString`,
-//! which need not be text: code that drops what it can't make a `String` of finds 3 names of 4, and no error tells
-//! of the other one. `file_type` counts 3 files and 1 link; `metadata` follows the link and counts 4 files. And a
-//! list tells what was there: of 4 names, one is removed before it is read, so 3 are read and 1 has gone.
+//! which need not be text: code that drops what it can't make a `String` of finds 3 names of 4, without an error.
+//! `entry.file_type()` counts 3 files and 1 link; `fs::metadata` follows the link and counts 4 files. And a listing
+//! is out of date at once: of 4 names, one is removed before it is read, so 3 are read and 1 has gone.
 //!
 //! asyncio: aiofiles.os.listdir, aiofiles.os.scandir, listdir, scandir, DirEntry
 //!
 //! real clock: real files
 //!
 //! ```python
-//! for name in sorted(await aiofiles.os.listdir("archive")):
-//!     if name.endswith(".txt"):
-//!         async with aiofiles.open(f"archive/{name}") as file:
-//!             record = await file.read()    # FileNotFoundError, if it has gone meanwhile
+//! names = sorted(await aiofiles.os.listdir("archive"))
+//! with await aiofiles.os.scandir("archive") as entries:
+//!     files = [entry.name for entry in entries if entry.is_file()]    # also a link to a file
+//! async with aiofiles.open(f"archive/{names[0]}") as file:
+//!     record = await file.read()    # FileNotFoundError before it, if the file has gone
 //! ```
 //!
-//! Not the same: Python makes a `str` of every name. A byte that isn't UTF-8 becomes a lone surrogate: `open` takes
-//! such a name, and `print` raises UnicodeEncodeError. Rust keeps the bytes, and `display` shows a replacement
-//! character. Python's `DirEntry.is_file` follows a link; `is_file` of a `file_type` doesn't. The same in both: no
-//! order is promised, so a program that needs one sorts the names.
+//! Not the same: for a path of type `str` Python gives every name as a `str`. A byte that isn't UTF-8 becomes a lone
+//! surrogate: `open` takes such a name, and `print` raises UnicodeEncodeError. Rust keeps the bytes, and `display`
+//! shows a replacement character. Python's `DirEntry.is_file` follows a link; `is_file` of a `file_type` doesn't. The
+//! same in both: no order is promised, so a program that needs one sorts the names.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -52,7 +53,7 @@ pub async fn run(t: &mut Timings, _: &Options) -> Result<()> {
     t.count("files", kinds.files);
     t.count("links", kinds.links);
 
-    // Somebody else's doing, between the list and the reading.
+    // Stands for another program, which removes it between the listing and the reading.
     fs::remove_file(path.join("deaths.txt")).await?;
     let reads = read_each(path, names);
     let (read, gone) = t.time("read, one removed", none(), reads).await?;
@@ -62,7 +63,25 @@ pub async fn run(t: &mut Timings, _: &Options) -> Result<()> {
 }
 
 #[instrument(ret, err, skip_all)]
+async fn list_text(path: &Path) -> Result<Vec<String>> {
+    let names = read_names(path).await?.into_iter();
+    // An `Err` for a name that isn't UTF-8. What looks like a conversion of types is a filter of files.
+    let names: Vec<_> = names
+        .filter_map(|name| name.into_string().ok()) // <- the difference
+        .collect();
+    info!("{}", names.join(", "));
+    Ok(names)
+}
+
+#[instrument(ret, err, skip_all)]
 async fn list(path: &Path) -> Result<Vec<OsString>> {
+    let names = read_names(path).await?;
+    // For people only: a path that is made of what this shows would name a different file.
+    info!("{}", names.join(OsStr::new(", ")).display());
+    Ok(names)
+}
+
+async fn read_names(path: &Path) -> Result<Vec<OsString>> {
     let mut names = Vec::new();
     let mut entries = fs::read_dir(path).await?;
     while let Some(entry) = entries.next_entry().await? {
@@ -70,18 +89,7 @@ async fn list(path: &Path) -> Result<Vec<OsString>> {
     }
     // They come in the order of the file system, which may be another one on another machine.
     names.sort();
-    // For people only: a path that is made of what this shows would be that of another file.
-    info!("{}", names.join(OsStr::new(", ")).display());
     Ok(names)
-}
-
-#[instrument(ret, err, skip_all)]
-async fn list_text(path: &Path) -> Result<Vec<String>> {
-    let names = list(path).await?.into_iter();
-    // An `Err` for a name that isn't UTF-8. What looks like a conversion of types is a filter of files.
-    Ok(names
-        .filter_map(|name| name.into_string().ok()) // <- the difference
-        .collect())
 }
 
 #[derive(Debug, Default)]
@@ -90,7 +98,7 @@ struct Kinds {
     links: usize,
 }
 
-/// Most file systems tell the kind of an entry together with its name, so this asks the disk for nothing more.
+/// The kind of each entry itself, so a link is a link wherever it leads.
 #[instrument(ret, err, skip_all)]
 async fn look_at_entries(path: &Path) -> Result<Kinds> {
     let mut kinds = Kinds::default();
@@ -103,13 +111,13 @@ async fn look_at_entries(path: &Path) -> Result<Kinds> {
     Ok(kinds)
 }
 
-/// One more job of the pool for each entry. A link that leads to nothing would be an error.
+/// The kind of what each path leads to. A link that leads to nothing would be an error.
 #[instrument(ret, err, skip_all)]
 async fn look_behind_links(path: &Path) -> Result<Kinds> {
     let mut kinds = Kinds::default();
     let mut entries = fs::read_dir(path).await?;
     while let Some(entry) = entries.next_entry().await? {
-        // `entry.metadata()` would be that of the link.
+        // `entry.metadata()` doesn't follow the link.
         let kind = fs::metadata(entry.path()).await?.file_type(); // <- the difference
         kinds.files += usize::from(kind.is_file());
         kinds.links += usize::from(kind.is_symlink());
@@ -159,7 +167,9 @@ mod tests {
     #[cfg_attr(not(target_os = "linux"), ignore = "other systems refuse such a name")]
     async fn a_name_that_is_not_utf_8_is_lost_by_code_that_wants_text() {
         let t = Timings::of(async |t| run(t, &Options::default()).await).await;
-        assert_eq!(*t["names as text"].count("names"), 3);
+        let text = &t["names as text"];
+        assert_eq!(*text.count("names"), 3);
+        assert_eq!(text.said[0].text, "births.txt, deaths.txt, link.txt");
         let all = &t["names as they are"];
         assert_eq!(*all.count("names"), 4);
         assert!(all.said[0].text.ends_with("link.txt, \u{FFFD}mter.txt"));
@@ -177,7 +187,7 @@ mod tests {
 
     #[tokio::test]
     #[cfg_attr(not(target_os = "linux"), ignore = "other systems refuse such a name")]
-    async fn what_is_removed_after_the_list_is_gone_and_the_others_are_read() {
+    async fn what_is_removed_after_the_listing_is_gone_and_the_others_are_read() {
         let t = Timings::of(async |t| run(t, &Options::default()).await).await;
         let removed = &t["read, one removed"];
         assert_eq!(*removed.count("read"), 3);
@@ -186,13 +196,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_list_is_sorted_whatever_the_order_of_the_folder() {
+    async fn the_names_are_sorted_whatever_the_order_of_the_folder() {
         let folder = Folder::temporary().unwrap();
         for number in 0..100 {
             let name = format!("{:02}", number * 37 % 100);
             fs::write(folder.path().join(name), "").await.unwrap();
         }
-        let names = list(folder.path()).await.unwrap();
+        let names = read_names(folder.path()).await.unwrap();
         let expected = (0..100).map(|number| OsString::from(format!("{number:02}")));
         assert!(names.into_iter().eq(expected));
     }
