@@ -1,9 +1,10 @@
 //! # A large file, line by line
 //!
-//! 64 MiB of records are read, one record a line. As a whole they take 64 MiB of memory. Line by line they take about
-//! 130 KiB, and no more when there is 1 GiB of them (`--release --lines-mib 1024`). But the bound is the longest line:
-//! for a file without a line break `lines()` takes 128 MiB, because its buffer doubles until the line fits. With a cap
-//! of 64 KiB on a line it is under 300 KiB for that file too, and the error says which line is too long.
+//! 64 MiB of records are read, one record a line. As a whole they take 64 MiB of memory, line by line about 130 KiB,
+//! however large the file is (`cargo demo files/lines --release --lines-mib 1024` reads 1 GiB). The price is time:
+//! each line is asked for and checked by itself. And the bound is the longest line: for a file without a line break
+//! `lines()` takes more than the file, 128 MiB for 64, because its buffer doubles until the line fits. With a cap of
+//! 64 KiB on a line it is under 512 KiB for that file, too, and the error says which line is too long.
 //!
 //! asyncio: async for, aiofiles.open, readline
 //!
@@ -14,12 +15,13 @@
 //!     async for record in records: ...                      # a record may be all of the file
 //!
 //! async with aiofiles.open(path) as records:
-//!     while record := await records.readline(65_537): ...   # 65 537 characters at most
+//!     while record := await records.readline(65_537):       # 65 537 characters at most
+//!         if len(record.removesuffix("\n")) > 65_536: raise ValueError("a line is too long")
 //! ```
 //!
 //! Not the same: there is no `async for`; `while let` asks for the next line until there is none. Python's `readline`
 //! takes its limit as an argument. In Rust `take` sets it on the reader. Both hand over the first part of a line that
-//! is too long as if it were a line, so the caller has to look whether there is a line break at its end.
+//! is too long as if it were a line, so the caller allows more than the cap and then looks at the length.
 
 use std::{fs, io::Write, path::Path};
 
@@ -36,8 +38,7 @@ use crate::options::Options;
 
 /// Without its line break, in bytes.
 const CAP: usize = 64 * 1024;
-/// Each time the buffer is empty, a thread of the pool fills it. The usual 8 KiB would send it there eight times as
-/// often.
+/// Each time it is empty, a thread of the pool fills it. The usual 8 KiB would need eight times as many trips.
 const BUFFER: usize = 64 * 1024;
 const RECORDS: &str = "1911-03-02 Łódź, birth of a daughter, entered by the second clerk\n\
     1911-03-05 Brünn, marriage, two witnesses\n\
@@ -102,7 +103,7 @@ async fn line_by_line(path: &Path, peak: &mut Peak) -> Result<usize> {
 async fn with_a_cap(path: &Path, peak: &mut Peak) -> Result<usize> {
     let mut reader = BufReader::with_capacity(BUFFER, File::open(path).await?);
     let mut number = 0;
-    // One for all lines: it grows to the longest of them, which the cap bounds.
+    // One for all lines, where `lines()` makes a `String` for each. It grows to the longest, which the cap bounds.
     let mut line = Vec::new();
     loop {
         let read = next_line(&mut reader, &mut line, number + 1).await;
