@@ -1,26 +1,27 @@
-//! # A copy with a progress bar, and what is left when it is cancelled
+//! # A copy in pieces, and what is left when it is cancelled
 //!
-//! 8 MiB are copied in pieces of 64 KiB. Then the same with a source that stops answering in the middle, and a limit
-//! of 1 tick that cancels the copy. Written straight to its name, half of the file stands there, 4 096 KiB that look
-//! like a whole one. Written to a `.part` that is renamed at the end, 0 KiB stand under the name, and 0 parts are
-//! left: `Drop` removes the part.
+//! 8 MiB are copied in pieces of 64 KiB, with a progress bar on a terminal. Then the same with a source that stops
+//! answering in the middle, and a limit of 1 tick that cancels the copy. Written straight to its name, about half of
+//! the file stands there and looks like a whole one. Written to a `.part` that is renamed at the end, nothing has the
+//! final name, and 0 parts are left: `Drop` removes the part, after an error, too.
 //!
 //! asyncio: aiofiles, shutil.copyfileobj, tqdm, os.replace, wait_for
 //!
 //! real clock: real files
 //!
 //! ```python
-//! async with aiofiles.open("file.part", "wb") as file:
-//!     while piece := await source.read(65536):
-//!         await file.write(piece)
-//!         bar.update(len(piece))
-//! os.replace("file.part", "file")    # not reached after an error or a cancellation
+//! try:
+//!     async with aiofiles.open("file.part", "wb") as file:
+//!         while piece := await source.read(65536): await file.write(piece); bar.update(len(piece))
+//!     os.replace("file.part", "file")                  # not reached after an error or a cancellation
+//! finally:
+//!     pathlib.Path("file.part").unlink(missing_ok=True)
 //! ```
 //!
-//! Not the same: `finally` is where Python removes the part, and it may await there. `Drop` may not await, so it
-//! removes the file with `std::fs`, which blocks the loop for a moment. A copy in a thread, by `shutil.copyfileobj`
-//! or within `spawn_blocking`, is another matter: it goes on when its task is cancelled. This one awaits every piece,
-//! and ends where it waits. On a terminal a bar shows how far the first copy is; in a pipe there is none.
+//! Not the same: a `finally` may await the removal. `Drop` may not, so it removes the file with `std::fs`, which
+//! blocks the loop for a moment. A copy in a thread, by `shutil.copyfileobj` or within `spawn_blocking`, goes on when
+//! its task is cancelled; this one awaits every piece, and ends where it waits. The rename is all or nothing for
+//! those who open the file. Against a power cut it needs a `sync_all` before it: see `atomic_write`.
 
 use std::{
     io::{self, IsTerminal, stderr, stdout},
@@ -44,13 +45,13 @@ use tracing::instrument;
 
 use crate::options::Options;
 
-const KIB: usize = 8 * 1024;
+const SIZE_KIB: usize = 8 * 1024;
 const PIECE: usize = 64 * 1024;
 
 pub async fn run(t: &mut Timings, _: &Options) -> Result<()> {
     let folder = Folder::temporary()?;
     let source = &folder.path().join("source");
-    fs::write(source, vec![b'.'; KIB * 1024]).await?;
+    fs::write(source, vec![b'.'; SIZE_KIB * 1024]).await?;
 
     let (name, bar) = (&folder.path().join("whole"), bar());
     let copies = copies_to_a_part(File::open(source).await?, name, &bar);
@@ -59,7 +60,7 @@ pub async fn run(t: &mut Timings, _: &Options) -> Result<()> {
 
     // The second half of the source is one end of a pipe. Its other end is kept open, and nothing is ever sent there.
     let (_open, silent) = duplex(1);
-    let half = File::open(source).await?.take(KIB as u64 * 1024 / 2);
+    let half = File::open(source).await?.take(SIZE_KIB as u64 * 1024 / 2);
     let (name, bar) = (&folder.path().join("straight"), ProgressBar::hidden());
     let copies = timeout(ticks(1), copies_straight(half.chain(silent), name, &bar));
     let outcome = t.time("straight, cancelled", at_least(1), copies).await;
@@ -67,7 +68,7 @@ pub async fn run(t: &mut Timings, _: &Options) -> Result<()> {
     t.count("cancelled", usize::from(outcome.is_err()));
 
     let (_open, silent) = duplex(1);
-    let half = File::open(source).await?.take(KIB as u64 * 1024 / 2);
+    let half = File::open(source).await?.take(SIZE_KIB as u64 * 1024 / 2);
     let (name, bar) = (&folder.path().join("by part"), ProgressBar::hidden());
     let copies = timeout(ticks(1), copies_to_a_part(half.chain(silent), name, &bar));
     let outcome = t.time("to a part, cancelled", at_least(1), copies).await;
@@ -112,12 +113,12 @@ async fn copy(mut source: impl AsyncRead + Unpin, to: &Path, bar: &ProgressBar) 
     }
 }
 
-/// A file that is not whole yet. It goes with this value, whatever ends the copy: an error, a panic, a cancellation.
+/// A file that is not whole yet. It goes with this value, when the copy returns and when it is dropped.
 struct Part(PathBuf);
 
 impl Drop for Part {
     fn drop(&mut self) {
-        // After the rename there is nothing to remove, and nobody to be told of another error.
+        // After the rename there is nothing to remove. Of any other error `Drop` can't tell anybody.
         let _ = std::fs::remove_file(&self.0);
     }
 }
@@ -129,7 +130,7 @@ fn bar() -> ProgressBar {
     }
     let style = ProgressStyle::with_template("  [{bar:30}] {binary_bytes} of {binary_total_bytes}")
         .expect("these are names that indicatif has");
-    ProgressBar::new(KIB as u64 * 1024).with_style(style)
+    ProgressBar::new(SIZE_KIB as u64 * 1024).with_style(style)
 }
 
 async fn count(t: &mut Timings, bar: &ProgressBar, name: &Path) -> Result<()> {
@@ -160,8 +161,8 @@ mod tests {
     async fn a_whole_copy_has_its_name_and_leaves_no_part() {
         let t = measured().await;
         let whole = &t["to a part"];
-        assert_eq!(*whole.count("KiB copied"), KIB);
-        assert_eq!(*whole.count("KiB under its name"), KIB);
+        assert_eq!(*whole.count("KiB copied"), SIZE_KIB);
+        assert_eq!(*whole.count("KiB under its name"), SIZE_KIB);
         assert_eq!(*whole.count("parts left"), 0);
     }
 
@@ -175,7 +176,7 @@ mod tests {
             panic!("it is a number")
         };
         // The write of the last piece need not be done when the copy is dropped.
-        assert!(0 < left && left <= KIB as i64 / 2, "{left}");
+        assert!(0 < left && left <= SIZE_KIB as i64 / 2, "{left}");
     }
 
     #[tokio::test]
@@ -187,6 +188,16 @@ mod tests {
         assert!(*part.count("KiB copied") != Value::Whole(0), "it had begun");
         assert_eq!(*part.count("KiB under its name"), 0);
         assert_eq!(*part.count("parts left"), 0);
+    }
+
+    #[tokio::test]
+    async fn after_an_error_no_part_is_left() {
+        let folder = Folder::temporary().unwrap();
+        let name = folder.path().join("copy");
+        fs::create_dir(&name).await.unwrap(); // no file can be renamed to it
+        let copied = copies_to_a_part(&[b'.'; PIECE][..], &name, &ProgressBar::hidden()).await;
+        assert!(copied.is_err());
+        assert!(!name.with_added_extension("part").exists());
     }
 
     #[tokio::test]
