@@ -3,6 +3,7 @@
 mod atomic_write;
 mod batch;
 mod copy;
+mod faults;
 mod in_the_loop;
 mod lines;
 mod list;
@@ -17,6 +18,7 @@ chapter::lessons![
     on_loop together,
     on_loop list,
     off_loop batch,
+    on_loop faults,
     on_loop lines,
     on_loop atomic_write,
     on_loop copy,

@@ -1,5 +1,7 @@
 //! The chapter's own flags.
 
+use std::path::PathBuf;
+
 /// What the reader may change about the files.
 #[derive(Debug, clap::Args)]
 pub struct Options {
@@ -14,6 +16,10 @@ pub struct Options {
     /// How large a file lines reads, in MiB; it makes two of them, and reads one as a whole too
     #[arg(long, value_name = "MIB", default_value = "64", value_parser = lines_mib, allow_hyphen_values = true)]
     pub lines_mib: u32,
+
+    /// A folder that faults works on: it writes NAME.upper beside each NAME.txt, and exits with 1 if it can't
+    #[arg(long, value_name = "DIR")]
+    pub folder: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -22,6 +28,7 @@ impl Default for Options {
             files: 2_000,
             size: 4,
             lines_mib: 64,
+            folder: None,
         }
     }
 }
