@@ -53,28 +53,25 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     info!("two files of {} KiB", fs::metadata(&many)?.len() / 1024);
 
     let mut peak = Peak::from_now();
-    let read = whole(&many, &mut peak);
-    let lines = t.time("as a whole", none(), read).await?;
+    let reads = whole(&many, &mut peak);
+    let lines = t.time("as a whole", none(), reads).await?;
+    show(t, Some(lines), &peak);
+
+    for (label, path) in [("lines()", &many), ("lines(), no line break", &one)] {
+        let mut peak = Peak::from_now();
+        let reads = line_by_line(path, &mut peak);
+        let lines = t.time(label, none(), reads).await?;
+        show(t, Some(lines), &peak);
+    }
+
+    let mut peak = Peak::from_now();
+    let reads = with_a_cap(&many, &mut peak);
+    let lines = t.time("with a cap", none(), reads).await?;
     show(t, Some(lines), &peak);
 
     let mut peak = Peak::from_now();
-    let read = line_by_line(&many, &mut peak);
-    let lines = t.time("lines()", none(), read).await?;
-    show(t, Some(lines), &peak);
-
-    let mut peak = Peak::from_now();
-    let read = line_by_line(&one, &mut peak);
-    let lines = t.time("lines(), no line break", none(), read).await?;
-    show(t, Some(lines), &peak);
-
-    let mut peak = Peak::from_now();
-    let read = with_a_cap(&many, &mut peak);
-    let lines = t.time("with a cap", none(), read).await?;
-    show(t, Some(lines), &peak);
-
-    let mut peak = Peak::from_now();
-    let read = with_a_cap(&one, &mut peak);
-    let read = t.time("with a cap, no line break", none(), read).await;
+    let reads = with_a_cap(&one, &mut peak);
+    let read = t.time("with a cap, no line break", none(), reads).await;
     if let Err(error) = &read {
         warn!("{error}");
     }
