@@ -3,9 +3,10 @@
 //! 2 000 records of 4 KiB are read, put into upper case and written again. `tokio::fs` sends each read and each write
 //! to a pool of threads, `spawn_blocking` each file, a batch many files at once. In a folder that is memory (`shm`)
 //! nothing waits, and many trips to a thread cost more than they gain: on 2 idle cores `tokio::fs` takes about twice
-//! as long as a plain loop. Where the file system makes a writer wait (`temp`, here ext4) it takes about half as long.
-//! Ten batches take about half as long as the loop in `shm` and a third in `temp`; rayon keeps up with them in `shm`
-//! only. On other machines it can be otherwise, so the lesson names the fastest in each folder.
+//! as long as a plain loop. Where the file system makes a writer wait (`temp`, here ext4) it takes at most half as
+//! long. Ten batches take about half as long as the loop in `shm` and a third in `temp`; rayon keeps up with them in
+//! `shm` only. Another machine, or a busy one, can give another order, so the lesson names
+//! the fastest in each folder.
 //!
 //! asyncio: Semaphore, aiofiles
 //!

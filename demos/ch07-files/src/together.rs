@@ -1,9 +1,9 @@
 //! # Three records together, one of them missing
 //!
-//! A clerk fetches each record; this takes 2, 1 and 3 ticks, and the second record isn't there. `try_join_all` returns
-//! its error after 1 tick and drops the other two: 0 records. The error doesn't say which file it is about; with
-//! `with_context` it does. `join_all` takes 3 ticks and keeps each result: 2 records and 1 error. Where a record may
-//! be missing, `None` can stand for it instead of an error. Then a missing record drops nothing: 2 records, 1 missing.
+//! A clerk fetches each record; this takes 2, 1 and 3 ticks, and the second record isn't there. `try_join_all`
+//! returns its error after 1 tick and drops the other two: 0 records. The error doesn't say which file it is about;
+//! with `with_context` it does. `join_all` takes 3 ticks and keeps each result: 2 records and 1 error. Where a record
+//! may be missing, `None` can stand for it instead of an error, and drops nothing: 2 records, 1 missing.
 //!
 //! asyncio: gather, return_exceptions, FileNotFoundError
 //!
