@@ -251,6 +251,11 @@ fn a_write_that_fails_halfway_leaves_nothing() {
     let output = below(&["sh"], script, folder.path()).unwrap();
     let fault = ("x.txt", "not written: File too large");
     assert_faults(folder.path(), &output, &[fault]);
+    // Counted while the batch is still there, whose end takes its folder of parts along.
+    let table = String::from_utf8_lossy(&output.stdout);
+    let mut rows = table.lines().map(str::split_whitespace);
+    let expected = "1 1 0 your records"; // written, failed, parts left
+    assert!(rows.any(|row| row.eq(expected.split(' '))), "{table}");
 }
 
 /// In a mount namespace of its own, where a user may mount a small file system; it is gone with its last process.
