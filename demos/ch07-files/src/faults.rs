@@ -42,14 +42,14 @@ use timing::{
 use tokio::task::{JoinError, spawn_blocking};
 use tracing::instrument;
 
-use crate::options::All;
+use crate::options::Options;
 
 const AT_ONCE: usize = 10;
 
 /// In bytes. A text is in memory as a whole, so there has to be a bound.
 const LONGEST: u64 = 16 * 1024 * 1024;
 
-pub async fn run(t: &mut Timings, options: &All) -> Result<()> {
+pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     if let Some(folder) = &options.folder {
         let batch = Batch::of(folder).await?;
         let outcomes = t.time("your records", none(), batch.all()).await;
@@ -275,7 +275,7 @@ mod tests {
     #[cfg(unix)]
     #[tokio::test]
     async fn no_fault_ends_the_others_and_no_part_is_left() {
-        let t = Timings::of(async |t| run(t, &All::default()).await).await;
+        let t = Timings::of(async |t| run(t, &Options::default()).await).await;
         let all = &t["all at once"];
         assert_eq!(*all.count("written"), 2);
         assert_eq!(*all.count("failed"), 6);

@@ -13,7 +13,7 @@ mod together;
 
 chapter::lessons![
     workers [atomic_write::writes_in_place, atomic_write::replaces];
-    options::All;
+    options::Options;
     off_loop read_write,
     on_loop together,
     on_loop list,

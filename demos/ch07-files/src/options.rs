@@ -1,26 +1,6 @@
 //! The chapter's own flags.
 
-use std::{ops::Deref, path::PathBuf};
-
-/// All flags: what the lessons make, and what the reader has already. Only `faults` asks for the second.
-#[derive(Debug, Default, clap::Args)]
-pub struct All {
-    #[command(flatten)]
-    made: Options,
-
-    /// A folder that faults works on: it writes NAME.upper beside each NAME.txt, and exits with 1 if it can't
-    #[arg(long, value_name = "DIR")]
-    pub folder: Option<PathBuf>,
-}
-
-/// So that `run(t, options)` hands the other lessons their part.
-impl Deref for All {
-    type Target = Options;
-
-    fn deref(&self) -> &Options {
-        &self.made
-    }
-}
+use std::path::PathBuf;
 
 /// What the reader may change about the files.
 #[derive(Debug, clap::Args)]
@@ -36,6 +16,10 @@ pub struct Options {
     /// How large a file lines reads, in MiB; it makes two of them, and reads one as a whole too
     #[arg(long, value_name = "MIB", default_value = "64", value_parser = lines_mib, allow_hyphen_values = true)]
     pub lines_mib: u32,
+
+    /// A folder that faults works on: it writes NAME.upper beside each NAME.txt, and exits with 1 if it can't
+    #[arg(long, value_name = "DIR")]
+    pub folder: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -44,6 +28,7 @@ impl Default for Options {
             files: 2_000,
             size: 4,
             lines_mib: 64,
+            folder: None,
         }
     }
 }
