@@ -27,7 +27,7 @@ fn a_name_that_no_worker_has_is_told() {
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(
         stderr(&output),
-        "no worker is called bakes; there are [\"hangs\", \"fails\"]\n"
+        "no worker is called bakes; there are [\"hangs\", \"fails\", \"keeps_a_folder\", \"makes_folders\"]\n"
     );
 }
 

@@ -9,6 +9,8 @@ use std::process::{Command, Output, Stdio};
 
 mod apart;
 mod endings;
+#[cfg(unix)]
+mod folders;
 mod words;
 
 /// The misbehaving chapter, ready to run with these arguments.

@@ -2,8 +2,8 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use anyhow::{Result, bail};
-use chapter::{Lesson, NoOptions, Run, Worker};
+use anyhow::{Result, bail, ensure};
+use chapter::{Folder, Lesson, NoOptions, Run, Worker};
 use timing::{Timings, law::exactly, ticks};
 use tokio::time::sleep;
 use tracing::{info, instrument};
@@ -89,6 +89,14 @@ fn main() -> ExitCode {
                 name: "fails",
                 run: || bail!("out of flour"),
             },
+            Worker {
+                name: "keeps_a_folder",
+                run: keeps_a_folder,
+            },
+            Worker {
+                name: "makes_folders",
+                run: makes_folders,
+            },
         ],
     )
 }
@@ -104,6 +112,26 @@ fn hangs() -> Result<()> {
     println!("I hang");
     eprintln!("{}", std::process::id());
     blocks()
+}
+
+fn keeps_a_folder() -> Result<()> {
+    let folder = Folder::temporary()?;
+    std::fs::create_dir(folder.path().join("shelf"))?;
+    std::fs::write(folder.path().join("shelf/page"), "tea")?;
+    println!("{}", folder.path().display());
+    blocks()
+}
+
+/// Makes one after another, and fails when one that it holds is lost.
+fn makes_folders() -> Result<()> {
+    for _ in 0..2_000 {
+        let folder = Folder::temporary()?;
+        let page = folder.path().join("page");
+        std::fs::write(&page, "tea")?;
+        std::thread::yield_now();
+        ensure!(std::fs::read(&page)? == b"tea");
+    }
+    Ok(())
 }
 
 async fn keeps(t: &mut Timings) -> Result<()> {
