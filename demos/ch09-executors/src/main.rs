@@ -1,0 +1,4 @@
+//! Blocking code, CPU work, and the border between sync and async.
+
+chapter::lessons![
+];
