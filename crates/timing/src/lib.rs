@@ -4,6 +4,7 @@
 //! * [`Timings`] measures: `t.time("label", law, future).await`.
 //! * [`law`] says what a variant promises; [`judge`] whether it kept it.
 //! * [`Recorder`](recorder::Recorder) turns the spans of `#[instrument(ret)]` into lanes and every enter into a poll.
+//! * [`beside_ticker`] tells how long the loop stood still beside some work.
 //! * [`report`] is the result as plain data; [`draw`] makes the table and the timeline of it, [`trace`] the file that
 //!   Perfetto and speedscope open.
 //!
@@ -17,10 +18,12 @@ mod rate;
 pub mod recorder;
 pub mod report;
 mod tick;
+mod ticker;
 mod timings;
 pub mod trace;
 mod virtual_clock;
 
 pub use tick::{TickError, check_tick, set_tick, tick, ticks};
+pub use ticker::{Ticked, beside_ticker};
 pub use timings::{Measured, Timings};
 pub use virtual_clock::on_virtual_clock;

@@ -1,10 +1,10 @@
 //! # Reading files in the loop, and what stands still meanwhile
 //!
-//! 2 000 records are read while a clock asks for a turn every millisecond. With `std::fs` in the task it gets none:
-//! the reading is 1 poll, and the longest gap between two turns of the clock is as long as all of it. One
+//! 2 000 records are read while a ticker asks for a turn every millisecond. With `std::fs` in the task it gets none:
+//! the reading is 1 poll, and the longest gap between two turns of the ticker is as long as all of it. One
 //! `spawn_blocking` for all records leaves the loop free, with 2 polls at most. `tokio::fs` leaves it free, too, at
 //! the price of a trip to a thread for every record: many polls instead of 1 or 2, and here the longest time. In the
-//! picture `read_all()` is a solid bar on a thread, too; what matters is whether the clock is polled beside it.
+//! picture `read_all()` is a solid bar on a thread, too; what matters is whether the ticker is polled beside it.
 //!
 //! asyncio: run_in_executor, to_thread, aiofiles
 //!
@@ -32,8 +32,8 @@ use std::{
 
 use anyhow::Result;
 use chapter::Folder;
-use timing::{Timings, law::none};
-use tokio::{fs, task::spawn_blocking, time::sleep};
+use timing::{Timings, beside_ticker, law::none};
+use tokio::{fs, task::spawn_blocking};
 use tracing::instrument;
 
 use crate::options::Options;
@@ -49,19 +49,19 @@ pub async fn run(t: &mut Timings, _: &Options) -> Result<()> {
     let paths: Paths = spawn_blocking(move || fill(&path)).await??;
 
     let label = "std::fs in the task";
-    let reads = beside_a_clock(reads_in_the_task(paths.clone()));
-    let bytes = t.time(label, none(), reads).await?;
-    count(t, label, bytes);
+    let reads = beside_ticker(EVERY, reads_in_the_task(paths.clone()));
+    let (bytes, ticked) = t.time(label, none(), reads).await;
+    count(t, label, bytes?, ticked.longest_gap);
 
     let label = "one spawn_blocking";
-    let reads = beside_a_clock(reads_on_a_thread(paths.clone()));
-    let bytes = t.time(label, none(), reads).await?;
-    count(t, label, bytes);
+    let reads = beside_ticker(EVERY, reads_on_a_thread(paths.clone()));
+    let (bytes, ticked) = t.time(label, none(), reads).await;
+    count(t, label, bytes?, ticked.longest_gap);
 
     let label = "tokio::fs";
-    let reads = beside_a_clock(reads_through_tokio(paths));
-    let bytes = t.time(label, none(), reads).await?;
-    count(t, label, bytes);
+    let reads = beside_ticker(EVERY, reads_through_tokio(paths));
+    let (bytes, ticked) = t.time(label, none(), reads).await;
+    count(t, label, bytes?, ticked.longest_gap);
     Ok(())
 }
 
@@ -95,30 +95,10 @@ async fn reads_through_tokio(paths: Paths) -> Result<usize> {
     Ok(bytes)
 }
 
-/// Reads in a task of its own, beside a clock.
-async fn beside_a_clock(
-    reads: impl Future<Output = Result<usize>> + Send + 'static,
-) -> Result<usize> {
-    let reading = tokio::spawn(reads);
-    takes_turns_until(|| reading.is_finished()).await;
-    reading.await?
-}
-
-/// The clock. Its last sleep ends after the reading, so a gap that lasts until then is measured, too.
-#[instrument(ret, skip_all)]
-async fn takes_turns_until(over: impl Fn() -> bool) {
-    while !over() {
-        sleep(EVERY).await;
-    }
-}
-
-fn count(t: &mut Timings, label: &str, bytes: usize) {
+fn count(t: &mut Timings, label: &str, bytes: usize, gap: Duration) {
     let polls = t[label].lane("reads_").polls.len();
-    let clock = &t[label].lane("takes_turns_until").polls;
-    let gaps = clock.windows(2).map(|two| two[1].start - two[0].start);
-    let longest = gaps.max().unwrap_or_default();
     t.count("KiB", bytes / 1024);
-    t.count("longest gap, ms", longest.as_secs_f64() * 1e3);
+    t.count("longest gap, ms", gap.as_secs_f64() * 1e3);
     t.count("polls of the reading", polls);
 }
 
@@ -133,6 +113,7 @@ fn fill(folder: &Path) -> io::Result<Paths> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use timing::report::Value;
 
     async fn measured() -> Timings {
         let mut t = Timings::default();
@@ -141,16 +122,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_plain_read_is_one_poll_and_the_clock_gets_no_turn() {
+    async fn a_plain_read_is_one_poll_and_the_ticker_gets_no_turn() {
         let t = measured().await;
         let plain = &t["std::fs in the task"];
         assert_eq!(*plain.count("polls of the reading"), 1);
-        let [before, after, ..] = plain.lane("takes_turns_until").polls[..] else {
-            panic!("the clock never went on");
-        };
         let read = plain.lane("read_all").polls[0];
-        assert!(before.turn < read.turn && read.turn < after.turn);
-        assert!(after.start - before.start >= read.length());
+        assert!(read.turn < plain.lane("ticker").polls[0].turn);
+        let gap = match plain.count("longest gap, ms") {
+            Value::Fraction(ms) => Duration::from_secs_f64(ms / 1e3),
+            other => panic!("{other:?} is no number of milliseconds"),
+        };
+        assert!(gap >= read.length());
     }
 
     #[tokio::test]
