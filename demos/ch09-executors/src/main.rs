@@ -1,7 +1,9 @@
 //! Blocking code, CPU work, and the border between sync and async.
 
 mod blocking_io;
+mod thread_pool;
 
 chapter::lessons![
     on_loop blocking_io,
+    off_loop thread_pool,
 ];
