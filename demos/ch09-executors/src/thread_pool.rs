@@ -1,4 +1,4 @@
-//! # Three workers for five jobs: a small pool, or a limit in front of a large one
+//! # Three workers for five jobs, and what else has to wait
 //!
 //! Five jobs block a thread for 2 ticks each, and 3 may run at once: 4 ticks, two waves. A runtime with 3 threads for
 //! blocking calls does that, and so does a semaphore with 3 permits. They differ in what else has to wait. A runtime
