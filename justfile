@@ -27,3 +27,7 @@ bench-server:
 # The rustdoc of the workspace
 doc:
     cargo doc --workspace --no-deps --open
+
+# PostgreSQL's programs for the databases chapter, where none are installed: 11 MB into .cache/postgres, no root needed
+postgres:
+    python3 -m pip install --no-deps --target .cache/postgres pgserver

@@ -32,6 +32,7 @@ impl Usage {
         // Clap says `--tick <DURATION>` where the reader typed `--tick`.
         let flag = flag.split(" <").next().unwrap_or_default();
         let value = text(ContextKind::InvalidValue).unwrap_or_default();
+        let value = without_password(&value);
         let all = format!("all options: {command} --help");
         match error.kind() {
             ErrorKind::UnknownArgument => {
@@ -90,6 +91,32 @@ impl Usage {
                 Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
                 _ => ExitCode::SUCCESS,
             },
+        }
+    }
+}
+
+/// A URL's user and password end with the last `@`; what a terminal shows may be read by others.
+fn without_password(value: &str) -> String {
+    match (value.split_once("://"), value.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
+        (None, Some((_, host))) => format!("…@{host}"),
+        (_, None) => value.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_password_is_shown() {
+        for (value, shown) in [
+            ("mysql://ann:s@cret@host/db", "mysql://…@host/db"),
+            ("ann:secret@host", "…@host"),
+            ("http://host", "http://host"),
+            ("many", "many"),
+        ] {
+            assert_eq!(without_password(value), shown);
         }
     }
 }
