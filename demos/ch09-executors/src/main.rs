@@ -1,9 +1,11 @@
 //! Blocking code, CPU work, and the border between sync and async.
 
+mod abort_blocking;
 mod blocking_io;
 mod thread_pool;
 
 chapter::lessons![
     on_loop blocking_io,
     off_loop thread_pool,
+    off_loop abort_blocking,
 ];
