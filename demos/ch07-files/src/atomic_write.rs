@@ -1,12 +1,12 @@
-//! # A file is replaced, or it isn't: never half written
+//! # A file is replaced at once, or stays as it was
 //!
 //! A program that writes a ledger of 1 MiB again and again is killed, five times for each way of writing. Written in
 //! place, the ledger is half written after most kills: `File::create` empties it, and the kill comes before all
-//! of the text is back. Written to a temporary file that is then renamed over it, it is whole after each of the five:
-//! the old text or the new one. What the last kill has left of the temporary file is gone with the next write, because
-//! that has the same name: there is one file in the folder.
+//! of the text is back. Written to a temporary file that is then renamed over it, it is whole after each of the five,
+//! 0 half written: the old text or a new one. A kill can leave that temporary file behind; the next write starts it
+//! afresh, because it has the same name, and renames it: 1 file in the folder.
 //!
-//! asyncio: os.replace, NamedTemporaryFile
+//! asyncio: os.replace, os.fsync
 //!
 //! real clock: real files, and processes that are killed
 //!
@@ -18,10 +18,11 @@
 //! os.replace(path + ".part", path)
 //! ```
 //!
-//! Not the same: nothing but the names. `fs::rename` replaces the target on every system, as `os.replace` does, and
-//! both refuse to go from one file system to another, so the temporary file stands in the folder of its target. No
-//! part of it is asynchronous: in a program with other tasks all of it is one `spawn_blocking`. `sync_all` is for a
-//! power cut, which no run shows: it keeps the new name from reaching the disk before the text does.
+//! Not the same: nothing but the names. Both replace a file by a file on every system, and both refuse to go from one
+//! file system to another, so the temporary file is in the folder of its target. The price is the same, too: it is a
+//! new file, with the permissions of a new file, and a link under that name is replaced, not followed. No part of it is
+//! asynchronous: in a program with other tasks all of it is one `spawn_blocking`. `sync_all` is for a power cut, which
+//! no run shows: it keeps the new name from reaching the disk before the text does.
 
 use std::{
     fs::{self, File},
@@ -30,7 +31,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use chapter::{Folder, apart_in};
 use timing::{Timings, law::none};
 use tracing::instrument;
@@ -44,48 +45,58 @@ const LEDGER: &str = "ledger";
 pub async fn run(t: &mut Timings, _: &Options) -> Result<()> {
     let folder = Folder::temporary()?;
     let killed = kills(folder.path(), "atomic_write::writes_in_place");
-    let halves = t.time("in place", none(), killed).await?;
-    t.count("kills", KILLS);
-    t.count("half written", halves);
-    t.count("files in the folder", number_of_files(folder.path())?);
+    let kills_in_place = t.time("in place", none(), killed).await?;
+    count(t, &kills_in_place);
 
     let folder = Folder::temporary()?;
     let killed = kills(folder.path(), "atomic_write::replaces");
-    let halves = t.time("temporary file, rename", none(), killed).await?;
-    t.count("kills", KILLS);
-    t.count("half written", halves);
-    // The next write takes over what the last kill has left.
-    replace(&folder.path().join(LEDGER), &year(b'z'))?;
+    let kills_of_replace = t.time("temporary file, rename", none(), killed).await?;
+    count(t, &kills_of_replace);
+    // One more write, after whatever the last kill has left.
+    let ledger = folder.path().join(LEDGER);
+    replace(&ledger.with_extension("part"), &ledger, &ledger_of(b'z'))?;
     t.count("files in the folder", number_of_files(folder.path())?);
     Ok(())
 }
 
-async fn kills(folder: &Path, worker: &str) -> Result<u32> {
-    let mut halves = 0;
-    for kill in 1..=KILLS {
-        halves += u32::from(!is_whole_after(kill, folder, worker).await?);
-    }
-    Ok(halves)
+/// What is in the ledger after a kill.
+#[derive(Debug, PartialEq)]
+enum Left {
+    OldText,
+    NewText,
+    Half,
 }
 
-/// The worker is in the middle of some write when its time is over: it does nothing else.
+async fn kills(folder: &Path, worker: &str) -> Result<Vec<Left>> {
+    let mut left = Vec::new();
+    for kill in 1..=KILLS {
+        left.push(left_by(kill, folder, worker).await?);
+    }
+    Ok(left)
+}
+
 #[instrument(ret, err, skip(folder, worker))]
-async fn is_whole_after(kill: u32, folder: &Path, worker: &str) -> Result<bool> {
+async fn left_by(kill: u32, folder: &Path, worker: &str) -> Result<Left> {
     let ledger = folder.join(LEDGER);
-    fs::write(&ledger, year(b'0'))?;
+    let old = ledger_of(b'0');
+    fs::write(&ledger, &old)?;
     // Each time a little later, so that the kills don't all come at the same place of a write.
     let limit = Duration::from_millis(250 + 7 * u64::from(kill));
+    // This program again, in a process of its own that does nothing but call the function of this name.
     let worker = apart_in(folder, worker, limit).await?;
     ensure!(worker.killed, "it ended by itself");
     let text = fs::read(&ledger)?;
-    // Every year is 1 MiB of one letter: two letters are two years in one file.
-    Ok(text.len() == SIZE && text.iter().all(|letter| *letter == text[0]))
+    Ok(match text.len() {
+        SIZE if text == old => Left::OldText,
+        SIZE => Left::NewText,
+        _ => Left::Half,
+    })
 }
 
 /// A worker: it runs in a process of its own, in the folder of the ledger, until it is killed.
 pub fn writes_in_place() -> Result<()> {
     for letter in (b'a'..=b'z').cycle() {
-        write_in_place(Path::new(LEDGER), &year(letter))?;
+        write_in_place(Path::new(LEDGER), &ledger_of(letter))?;
     }
     Ok(())
 }
@@ -93,48 +104,45 @@ pub fn writes_in_place() -> Result<()> {
 /// The same with the other way of writing.
 pub fn replaces() -> Result<()> {
     for letter in (b'a'..=b'z').cycle() {
-        replace(Path::new(LEDGER), &year(letter))?;
+        let ledger = Path::new(LEDGER);
+        replace(&ledger.with_extension("part"), ledger, &ledger_of(letter))?;
     }
     Ok(())
 }
 
-/// Who reads the file meanwhile gets a part of it. `sync_all` at the end would not help: the old text is gone
+/// Anyone who reads the file meanwhile gets a part of it. `sync_all` at the end would not help: the old text is gone
 /// before the new one is there.
-fn write_in_place(path: &Path, text: &[u8]) -> Result<()> {
-    let mut file = File::create(path)?; // <- the difference: this empties the file itself
-    Ok(write_pieces(&mut file, text)?)
+fn write_in_place(path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?; // <- the difference: this empties the file that the others read
+    write_pieces(&mut file, text)
 }
 
-/// For one writer at a time: two would write to the same temporary file.
-fn replace(path: &Path, text: &[u8]) -> Result<()> {
-    let part = path.with_extension("part");
-    let mut file = File::create(&part)?; // what a kill has left there is emptied
-    let replaced = write_pieces(&mut file, text)
-        .and_then(|()| file.sync_all())
-        .and_then(|()| fs::rename(&part, path)); // from one moment to the next, for every reader
-    if let Err(error) = replaced {
-        fs::remove_file(&part)?; // the old text is still there, and nothing stays beside it
-        return Err(error.into());
+/// For one writer at a time: two would write to the same part.
+pub fn replace(part: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
+    let replaced = File::create(part).and_then(|mut file| {
+        write_pieces(&mut file, text)?; // what a kill has left in the part is gone since `create`
+        file.sync_all()?;
+        fs::rename(part, path) // at once, for every reader
+    });
+    if replaced.is_err() {
+        // The old text is still there, and nothing stays beside it. A part that was never made can't be removed.
+        let _ = fs::remove_file(part);
     }
+    replaced?;
     sync_folder(path)
 }
 
 /// The name is kept by the folder, so the folder has to reach the disk too.
 #[cfg(unix)]
-fn sync_folder(path: &Path) -> Result<()> {
-    let folder = path.parent().context("a file is in a folder")?;
-    // The parent of a bare name is the empty path, which can't be opened.
-    let folder = if folder.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        folder
-    };
-    Ok(File::open(folder)?.sync_all()?)
+fn sync_folder(path: &Path) -> io::Result<()> {
+    // A bare name has no folder in it, and is one in the current folder.
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// Other systems can't open a folder as a file.
 #[cfg(not(unix))]
-fn sync_folder(_path: &Path) -> Result<()> {
+fn sync_folder(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 
@@ -146,8 +154,16 @@ fn write_pieces(file: &mut File, text: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-fn year(letter: u8) -> Vec<u8> {
+/// A text that is told from every other one by its letter.
+fn ledger_of(letter: u8) -> Vec<u8> {
     vec![letter; SIZE]
+}
+
+fn count(t: &mut Timings, kills: &[Left]) {
+    let number = |wanted| kills.iter().filter(|left| **left == wanted).count();
+    t.count("kills", kills.len());
+    t.count("half written", number(Left::Half));
+    t.count("a new text", number(Left::NewText));
 }
 
 fn number_of_files(folder: &Path) -> Result<usize> {
@@ -158,17 +174,19 @@ fn number_of_files(folder: &Path) -> Result<usize> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_new_text_takes_the_place_of_the_old_and_of_what_a_kill_has_left() {
+    fn ledger() -> (Folder, std::path::PathBuf, std::path::PathBuf) {
         let folder = Folder::temporary().unwrap();
         let ledger = folder.path().join(LEDGER);
+        let part = ledger.with_extension("part");
+        (folder, part, ledger)
+    }
+
+    #[test]
+    fn the_new_text_takes_the_place_of_the_old_and_of_what_a_kill_has_left() {
+        let (folder, part, ledger) = ledger();
         for text in ["longer than what follows", "new", ""] {
-            fs::write(
-                ledger.with_extension("part"),
-                "left by a program that was killed",
-            )
-            .unwrap();
-            replace(&ledger, text.as_bytes()).unwrap();
+            fs::write(&part, "left by a program that was killed").unwrap();
+            replace(&part, &ledger, text.as_bytes()).unwrap();
             assert_eq!(fs::read_to_string(&ledger).unwrap(), text);
             assert_eq!(number_of_files(folder.path()).unwrap(), 1);
         }
@@ -176,26 +194,43 @@ mod tests {
 
     #[test]
     fn a_reader_that_has_opened_the_old_file_reads_all_of_it() {
-        let folder = Folder::temporary().unwrap();
-        let ledger = folder.path().join(LEDGER);
-        for (write, expected) in [
-            (replace as fn(&Path, &[u8]) -> _, "old"),
-            (write_in_place, "n"),
-        ] {
+        let (_folder, part, ledger) = ledger();
+        for (in_place, expected) in [(false, "old"), (true, "n")] {
             fs::write(&ledger, "old").unwrap();
             let reader = File::open(&ledger).unwrap();
-            write(&ledger, b"n").unwrap();
+            match in_place {
+                true => write_in_place(&ledger, b"n").unwrap(),
+                false => replace(&part, &ledger, b"n").unwrap(),
+            }
             assert_eq!(std::io::read_to_string(reader).unwrap(), expected);
         }
     }
 
     #[test]
-    fn when_it_can_not_be_renamed_the_target_stays_as_it_is() {
-        let folder = Folder::temporary().unwrap();
-        let ledger = folder.path().join(LEDGER);
+    fn when_it_cannot_be_renamed_what_is_there_stays_and_the_part_goes() {
+        let (folder, part, ledger) = ledger();
         fs::create_dir(&ledger).unwrap(); // no file can take its place
-        assert!(replace(&ledger, b"new").is_err());
+        assert!(replace(&part, &ledger, b"new").is_err());
         assert!(ledger.is_dir());
         assert_eq!(number_of_files(folder.path()).unwrap(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_and_the_permissions_of_the_old_file_are_lost() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+
+        let (folder, part, ledger) = ledger();
+        let behind = folder.path().join("behind");
+        fs::write(&behind, "old").unwrap();
+        symlink(&behind, &ledger).unwrap();
+        replace(&part, &ledger, b"new").unwrap();
+        assert!(!ledger.is_symlink());
+        assert_eq!(fs::read(behind).unwrap(), b"old");
+
+        fs::set_permissions(&ledger, fs::Permissions::from_mode(0o700)).unwrap();
+        replace(&part, &ledger, b"newer").unwrap();
+        let mode = fs::metadata(&ledger).unwrap().permissions().mode();
+        assert_eq!(mode & 0o100, 0, "nobody may execute a new file");
     }
 }

@@ -1,32 +1,33 @@
-//! # Faults: what goes wrong with a file ends no other
+//! # Faults: one bad file doesn't stop the others
 //!
-//! Eight records are put into upper case. Two can be; the other six are a folder, a file of 1 TiB, bytes that aren't
-//! UTF-8, and three links: to nothing, to themselves, out of the folder. Each fault is a value beside its path, so the
-//! batch ends with 2 written and 6 failed, and no temporary file is left. Where the first fault ends the batch, 1 has
-//! failed, and what became of the other 7 isn't known. With `--folder DIR` it works on your files and writes
-//! NAME.upper beside each NAME.txt; any fault makes the exit code 1.
+//! Eight records are converted to upper case, four at a time. `births.txt` and the empty `nobody.txt` can be; the
+//! others are a folder, a file of 1 TiB, bytes that aren't UTF-8, and three links: to nothing, to itself, out of the
+//! folder. `collect` keeps a `Result` for each: 8 outcomes, 6 failed, no temporary file left. `try_collect` returns
+//! the first fault alone: 1 outcome. `cargo demo files/faults --folder DIR` makes NAME.upper of each NAME.txt of
+//! yours, in the place of one that is there; any fault makes the exit code 1.
 //!
-//! asyncio: gather, return_exceptions, OSError, FileNotFoundError
+//! asyncio: gather, return_exceptions, OSError, UnicodeError
 //!
 //! real clock: real files
 //!
 //! ```python
 //! outcomes = await asyncio.gather(*map(upper, records), return_exceptions=True)
 //! for record, outcome in zip(records, outcomes):
-//!     if isinstance(outcome, (OSError, UnicodeError)):
-//!         print(record, outcome)
+//!     match outcome:
+//!         case OSError() | UnicodeError(): print(record, outcome)
+//!         case BaseException(): raise outcome                        # a bug
 //! ```
 //!
-//! Not the same: `return_exceptions` makes a value of every exception, of a bug's too; here a fault is of one `enum`,
-//! a panic on the thread among its values. UnicodeError is no OSError, so `except OSError` lets it through. `open` of
-//! a pipe waits for a writer in both: what isn't a file is refused before it is opened.
+//! Not the same: every fault is a variant of one `enum`, and where one of them is forgotten a `match` doesn't compile;
+//! UnicodeError is no OSError, so `except OSError` lets it through. A panic on a thread comes back as a value and is
+//! the fault of its record. Without `return_exceptions` gather raises the first exception, and the others run on;
+//! `try_collect` drops them.
 
 use std::{
-    collections::HashMap,
     ffi::{OsStr, OsString},
     fmt,
     fs::{self, File},
-    io::{self, Read, Write},
+    io,
     path::{Path, PathBuf},
     str::Utf8Error,
     sync::Arc,
@@ -34,61 +35,49 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use chapter::Folder;
-use futures_util::{StreamExt, TryStreamExt, stream};
-use timing::{
-    Timings,
-    law::{at_most, none},
-};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
+use timing::{Timings, law::none};
 use tokio::task::{JoinError, spawn_blocking};
 use tracing::instrument;
 
-use crate::options::Options;
+use crate::{
+    atomic_write::replace,
+    names::{Results, inside},
+    options::Options,
+    torn_read::{Unread, to_its_end, unchanged},
+};
 
-const AT_ONCE: usize = 10;
-
-/// In bytes. A text is in memory as a whole, so there has to be a bound.
-const LONGEST: u64 = 16 * 1024 * 1024;
+/// Each has one file open, reads it as a whole, and waits for the disk.
+const AT_ONCE: usize = 4;
 
 pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     if let Some(folder) = &options.folder {
-        let batch = Batch::of(folder).await?;
-        let outcomes = t.time("your records", none(), batch.all()).await;
+        let batch = Batch::of(folder).with_context(|| format!("{folder:?}"))?;
+        let outcomes: Vec<_> = t.time("your records", none(), batch.work().collect()).await;
         count(t, &batch, &outcomes)?;
         return batch.verdict(&outcomes);
     }
     let folder = leave_records()?;
-    let batch = Batch::of(folder.path()).await?;
-
-    // One after another, to see what becomes of each.
-    for record in &batch.records {
-        let name = record.to_string_lossy();
-        let outcome = t.time(name, at_most(20), batch.upper(record)).await;
-        let fault = outcome.err().map(|fault| fault.to_string());
-        t.count("outcome", fault.unwrap_or("written".into()));
-    }
-
-    let outcomes = t.time("all at once", at_most(20), batch.all()).await;
+    let batch = Batch::of(folder.path())?;
+    let outcomes: Vec<_> = t.time("collect", none(), batch.work().collect()).await;
     count(t, &batch, &outcomes)?;
 
-    // `try_collect` hands over the first fault, and drops what was written before it and what comes after it.
-    let work = stream::iter(&batch.records).then(|record| batch.upper(record));
-    let work = work.try_collect::<Vec<_>>();
-    let first = t.time("until the first fault", at_most(20), work).await;
+    // The first fault in the order of the records. What was written before it stays written, but nobody is told.
+    let first = batch.work().try_collect::<Vec<()>>(); // <- the difference
+    let first = t.time("try_collect", none(), first).await;
+    t.count("outcomes", first.as_ref().map_or(1, Vec::len));
     t.count("failed", u32::from(first.is_err()));
-    t.count("unknown", batch.records.len() - 1);
     Ok(())
 }
 
-/// What can become of a record instead of its text in upper case.
+/// Why a record isn't written in upper case.
 #[derive(Debug)]
 enum Fault {
-    /// Another record has the same name for its result: `a.txt` and `a.TXT` would both be `a.upper`.
+    /// `a.txt` and `a.TXT` would both become `a.upper`.
     SharedName,
     LeadsOut,
-    NotAFile,
-    TooLong,
+    Read(Unread),
     NotText(Utf8Error),
-    Read(io::Error),
     Write(io::Error),
     Panicked(JoinError),
 }
@@ -96,104 +85,76 @@ enum Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::SharedName => write!(f, "its result's name is another's too"),
-            Self::LeadsOut => write!(f, "leads out"),
-            Self::NotAFile => write!(f, "not a file"),
-            Self::TooLong => write!(f, "too long"),
-            Self::NotText(error) => write!(f, "not text: {error}"),
+            Self::SharedName => write!(f, "another record has the same result name"),
+            Self::LeadsOut => write!(f, "leads out of the folder"),
             Self::Read(error) => write!(f, "not read: {error}"),
+            Self::NotText(error) => write!(f, "not text: {error}"),
             Self::Write(error) => write!(f, "not written: {error}"),
             Self::Panicked(error) => write!(f, "a bug: {error}"),
         }
     }
 }
 
-/// As many files are open as may be. std has no `ErrorKind` for it; every Unix has these numbers, ENFILE and EMFILE.
-fn lacks_descriptors(outcome: &Result<(), Fault>) -> bool {
-    matches!(outcome, Err(Fault::Read(e) | Fault::Write(e)) if matches!(e.raw_os_error(), Some(23 | 24)))
-}
-
-/// One outcome for each record, in the same order.
-type Outcomes = Vec<Result<(), Fault>>;
-
 struct Batch {
     /// Without links, so that a record can be compared with it.
     folder: PathBuf,
-    /// Their names in it.
     records: Vec<OsString>,
-    /// How many records have this name for their result.
-    results: HashMap<PathBuf, u32>,
-    /// A folder in the folder, hence on the same file system, for what isn't complete yet. No file of the reader is in
-    /// it. A thread that goes on after Ctrl-C keeps it until it is done.
+    results: Results,
+    /// For results that aren't complete yet: a folder in the folder, hence on the same file system. A thread that is
+    /// still at work after Ctrl-C shares it, so it is removed when that thread is done.
     parts: Arc<Folder>,
+    /// `str::to_uppercase`; what a test puts in its place has a bug.
+    convert: fn(&str) -> String,
 }
 
 impl Batch {
-    async fn of(folder: &Path) -> Result<Self> {
-        let path = folder.to_owned();
-        let opened = spawn_blocking(move || Self::open(&path));
-        opened.await?.with_context(|| format!("{folder:?}"))
-    }
-
-    /// The faults of the folder itself: without it there is no batch.
-    fn open(folder: &Path) -> io::Result<Self> {
+    /// Blocks, before anything else has begun. An error here is the folder's own: without it there is no batch.
+    fn of(folder: &Path) -> io::Result<Self> {
         let folder = fs::canonicalize(folder)?;
         let mut records = Vec::new();
         for entry in fs::read_dir(&folder)? {
-            records.push(entry?.file_name());
+            let name = entry?.file_name();
+            let extension = Path::new(&name).extension().unwrap_or_default();
+            if extension.eq_ignore_ascii_case("txt") {
+                records.push(name);
+            }
         }
-        records.retain(|name| {
-            let extension = Path::new(name).extension().unwrap_or_default();
-            extension.eq_ignore_ascii_case("txt")
-        });
         records.sort(); // the order of `read_dir` is the file system's
-        let mut results = HashMap::new();
-        for record in &records {
-            *results.entry(result_of(record)).or_default() += 1;
-        }
         Ok(Self {
             parts: Arc::new(Folder::within(&folder)?),
             folder,
+            results: Results::of(&records),
             records,
-            results,
+            convert: str::to_uppercase,
         })
     }
 
-    async fn all(&self) -> Outcomes {
+    /// In the order of the records.
+    fn work(&self) -> impl Stream<Item = Result<(), Fault>> {
         let work = stream::iter(&self.records).map(|record| self.upper(record));
-        // No `try_`: to `collect` a `Result` is a value, whichever it is.
-        let mut outcomes: Outcomes = work.buffered(AT_ONCE).collect().await;
-        // Where there aren't enough descriptors for ten at once there may be for one.
-        for (record, outcome) in self.records.iter().zip(&mut outcomes) {
-            if lacks_descriptors(outcome) {
-                *outcome = self.upper(record).await;
-            }
-        }
-        outcomes
+        work.buffered(AT_ONCE)
     }
 
-    /// One job for a thread, from the first look at the record to the last name.
     #[instrument(ret, err, skip(self))]
     async fn upper(&self, record: &OsStr) -> Result<(), Fault> {
-        let result = result_of(record);
-        if self.results.get(&result) > Some(&1) {
-            return Err(Fault::SharedName); // neither of them has more right to it
+        if self.results.is_shared(record) {
+            return Err(Fault::SharedName);
         }
-        let (folder, result) = (self.folder.clone(), self.folder.join(result));
-        let path = folder.join(record);
-        let part = self.parts.path().join(record); // an addition could make its name too long
+        let result = self.folder.join(Results::name(record));
+        let part = self.parts.path().join(record);
+        let (folder, record, convert) = (self.folder.clone(), record.to_owned(), self.convert);
         let parts = Arc::clone(&self.parts);
+        // One job for a thread, from the first look at the record to the last name.
         let work = spawn_blocking(move || {
-            let _parts = parts; // until this ends, whoever waits for it
-            let text = read(&folder, &path)?.to_uppercase();
-            replace(&part, &result, &text).map_err(Fault::Write)
+            let _parts = parts;
+            let text = convert(&read(&folder, &record)?);
+            replace(&part, &result, text.as_bytes()).map_err(Fault::Write)
         });
-        // A panic on the thread is the fault of this record, too.
         work.await.unwrap_or_else(|e| Err(Fault::Panicked(e)))
     }
 
-    /// Names every failure: the one who started the batch has to know which records to look after.
-    fn verdict(&self, outcomes: &Outcomes) -> Result<()> {
+    /// Names every record that isn't written, since whoever started the batch has to look into each.
+    fn verdict(&self, outcomes: &[Result<(), Fault>]) -> Result<()> {
         let mut failed = String::new();
         for (record, outcome) in self.records.iter().zip(outcomes) {
             if let Err(fault) = outcome {
@@ -206,46 +167,16 @@ impl Batch {
     }
 }
 
-fn result_of(record: &OsStr) -> PathBuf {
-    Path::new(record).with_extension("upper")
-}
-
-fn read(folder: &Path, record: &Path) -> Result<String, Fault> {
-    let path = fs::canonicalize(record).map_err(Fault::Read)?;
-    if !path.starts_with(folder) {
-        return Err(Fault::LeadsOut);
-    }
-    if !fs::metadata(&path).map_err(Fault::Read)?.is_file() {
-        return Err(Fault::NotAFile);
-    }
-    let mut bytes = Vec::new();
-    // Counted as it is read, since a length that was asked for may have changed by now.
-    let mut file = File::open(path).map_err(Fault::Read)?.take(LONGEST + 1);
-    file.read_to_end(&mut bytes).map_err(Fault::Read)?;
-    if bytes.len() as u64 > LONGEST {
-        return Err(Fault::TooLong);
-    }
+fn read(folder: &Path, record: &OsStr) -> Result<String, Fault> {
+    let path = inside(folder, record).map_err(|error| Fault::Read(error.into()))?;
+    let path = path.ok_or(Fault::LeadsOut)?;
+    let bytes = unchanged(&path, to_its_end).map_err(Fault::Read)?;
     String::from_utf8(bytes).map_err(|error| Fault::NotText(error.utf8_error()))
 }
 
-/// As in the lesson `atomic_write`: the whole result under its name, or what was there before.
-fn replace(part: &Path, result: &Path, text: &str) -> io::Result<()> {
-    let written = File::create(part).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(part, result)
-    });
-    if written.is_err() {
-        // At once, because on a full disk the others need the room. What was never made can't be removed.
-        let _ = fs::remove_file(part);
-    }
-    written
-}
-
-fn count(t: &mut Timings, batch: &Batch, outcomes: &Outcomes) -> Result<()> {
-    let written = outcomes.iter().flatten().count();
-    t.count("written", written);
-    t.count("failed", outcomes.len() - written);
+fn count(t: &mut Timings, batch: &Batch, outcomes: &[Result<(), Fault>]) -> Result<()> {
+    t.count("outcomes", outcomes.len());
+    t.count("failed", outcomes.iter().filter(|o| o.is_err()).count());
     t.count("parts left", fs::read_dir(batch.parts.path())?.count());
     Ok(())
 }
@@ -259,11 +190,8 @@ fn leave_records() -> Result<Folder> {
     fs::write(folder.join("latin-1.txt"), b"Andr\xe9\n")?;
     fs::write(folder.join("nobody.txt"), "")?;
     #[cfg(unix)] // elsewhere a link needs a right that few have, so there are five records
-    {
-        use std::os::unix::fs::symlink;
-        symlink("gone", folder.join("to-nothing.txt"))?;
-        symlink("loop.txt", folder.join("loop.txt"))?;
-        symlink("..", folder.join("out.txt"))?;
+    for (link, target) in [("to-nothing", "gone"), ("loop", "loop.txt"), ("out", "..")] {
+        std::os::unix::fs::symlink(target, folder.join(link).with_extension("txt"))?;
     }
     Ok(own)
 }
@@ -276,23 +204,37 @@ mod tests {
     #[tokio::test]
     async fn no_fault_ends_the_others_and_no_part_is_left() {
         let t = Timings::of(async |t| run(t, &Options::default()).await).await;
-        let all = &t["all at once"];
-        assert_eq!(*all.count("written"), 2);
+        let all = &t["collect"];
+        assert_eq!(*all.count("outcomes"), 8);
         assert_eq!(*all.count("failed"), 6);
         assert_eq!(*all.count("parts left"), 0);
-        assert_eq!(*t["until the first fault"].count("unknown"), 7);
-        assert_eq!(*t["out.txt"].count("outcome"), "leads out");
+        assert_eq!(*t["try_collect"].count("outcomes"), 1);
+    }
+
+    /// Two records, of which the first fails and the second is written.
+    async fn fault(spoil: impl FnOnce(&mut Batch)) -> Fault {
+        let folder = Folder::temporary().unwrap();
+        for name in ["a", "b"] {
+            fs::write(folder.path().join(name).with_extension("txt"), name).unwrap();
+        }
+        let mut batch = Batch::of(folder.path()).unwrap();
+        spoil(&mut batch);
+        let mut outcomes: Vec<_> = batch.work().collect().await;
+        assert!(matches!(outcomes[..], [Err(_), Ok(())]));
+        assert_eq!(fs::read_dir(batch.parts.path()).unwrap().count(), 0);
+        outcomes.swap_remove(0).unwrap_err()
     }
 
     #[tokio::test]
     async fn a_record_that_is_removed_after_it_was_listed_fails_alone() {
-        let folder = Folder::temporary().unwrap();
-        let a = folder.path().join("a.txt");
-        fs::write(&a, "text").unwrap();
-        fs::write(a.with_file_name("b.txt"), "text").unwrap();
-        let batch = Batch::of(folder.path()).await.unwrap();
-        fs::remove_file(a).unwrap();
-        let outcomes = batch.all().await;
-        assert!(matches!(outcomes[..], [Err(Fault::Read(_)), Ok(())]));
+        let removed = |batch: &mut Batch| fs::remove_file(batch.folder.join("a.txt")).unwrap();
+        assert!(matches!(fault(removed).await, Fault::Read(_)));
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_the_fault_of_its_record_alone() {
+        let bug = |text: &str| text.strip_prefix("b").expect("only of a").to_owned();
+        let fault = fault(|batch| batch.convert = bug).await;
+        assert!(matches!(fault, Fault::Panicked(_)));
     }
 }

@@ -7,9 +7,11 @@ mod faults;
 mod in_the_loop;
 mod lines;
 mod list;
+mod names;
 mod options;
 mod read_write;
 mod together;
+mod torn_read;
 
 chapter::lessons![
     workers [atomic_write::writes_in_place, atomic_write::replaces];
@@ -18,9 +20,11 @@ chapter::lessons![
     on_loop together,
     on_loop list,
     off_loop batch,
-    on_loop faults,
     on_loop lines,
     on_loop atomic_write,
     on_loop copy,
+    on_loop torn_read,
+    on_loop names,
+    on_loop faults,
     on_loop in_the_loop,
 ];
