@@ -2,10 +2,12 @@
 
 mod abort_blocking;
 mod blocking_io;
+mod subprocess;
 mod thread_pool;
 
 chapter::lessons![
     on_loop blocking_io,
     off_loop thread_pool,
+    on_loop subprocess,
     off_loop abort_blocking,
 ];
