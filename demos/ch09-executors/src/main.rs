@@ -2,12 +2,16 @@
 
 mod abort_blocking;
 mod blocking_io;
+mod orphans;
 mod subprocess;
+mod terminate;
 mod thread_pool;
 
 chapter::lessons![
     on_loop blocking_io,
     off_loop thread_pool,
     on_loop subprocess,
+    on_loop terminate,
+    on_loop orphans,
     off_loop abort_blocking,
 ];
