@@ -1,0 +1,7 @@
+//! Pools, transactions, queues in a table.
+
+mod options;
+
+chapter::lessons![
+    options::Options;
+];
