@@ -5,6 +5,8 @@ mod blocking_io;
 mod orphans;
 mod subprocess;
 mod terminate;
+mod cpu;
+mod job_size;
 mod thread_pool;
 
 chapter::lessons![
@@ -13,5 +15,7 @@ chapter::lessons![
     on_loop subprocess,
     on_loop terminate,
     on_loop orphans,
+    on_loop cpu,
+    on_loop job_size,
     off_loop abort_blocking,
 ];

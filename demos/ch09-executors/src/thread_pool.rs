@@ -33,7 +33,7 @@ use std::{
 use anyhow::Result;
 use chapter::Folder;
 use timing::{
-    Timings,
+    AtOnce, Timings,
     law::{exactly, waves},
     ticks,
 };
@@ -62,17 +62,17 @@ pub fn run(t: &mut Timings) -> Result<()> {
     let shop = Arc::<Workshop>::default();
     let all = || small.block_on(async { into_the_pool(&shop).join_all().await });
     t.time_blocking("max_blocking_threads(3)", waves(JOBS, WORKERS, 2), all);
-    t.count("jobs at once", shop.at_once.load(Relaxed));
+    t.count("jobs at once", shop.bending.most());
 
     let shop = Arc::<Workshop>::default();
     let all = || large.block_on(async { past_the_semaphore(&shop, permits).join_all().await });
     t.time_blocking("Semaphore(3)", waves(JOBS, WORKERS, 2), all);
-    t.count("jobs at once", shop.at_once.load(Relaxed));
+    t.count("jobs at once", shop.bending.most());
 
     let shop = Arc::<Workshop>::default();
     let both = || small.block_on(async { read_beside(into_the_pool(&shop), &drawing).await });
     let jobs = t.time_blocking("file and name, small pool", exactly(2), both)?;
-    t.count("jobs at once", shop.at_once.load(Relaxed));
+    t.count("jobs at once", shop.bending.most());
     t.count("jobs done by then", shop.done.load(Relaxed));
     small.block_on(jobs.join_all());
 
@@ -80,7 +80,7 @@ pub fn run(t: &mut Timings) -> Result<()> {
     let jobs = || past_the_semaphore(&shop, permits);
     let both = || large.block_on(async { read_beside(jobs(), &drawing).await });
     let jobs = t.time_blocking("file and name, semaphore", exactly(1), both)?;
-    t.count("jobs at once", shop.at_once.load(Relaxed));
+    t.count("jobs at once", shop.bending.most());
     t.count("jobs done by then", shop.done.load(Relaxed));
     large.block_on(jobs.join_all());
     Ok(())
@@ -133,22 +133,18 @@ async fn look_up(name: &str) -> Result<usize> {
     Ok(lookup_host((name, 80)).await?.count())
 }
 
-/// Counts its jobs: under way now, the most at once, done.
 #[derive(Default)]
 struct Workshop {
-    now: AtomicU32,
-    at_once: AtomicU32,
+    bending: AtOnce,
     done: AtomicU32,
 }
 
 impl Workshop {
     #[instrument(ret, skip(self))]
     fn bend(&self, job: u32) {
-        let now = self.now.fetch_add(1, Relaxed) + 1;
-        self.at_once.fetch_max(now, Relaxed);
+        let _bending = self.bending.enter();
         #[expect(clippy::disallowed_methods, reason = "a machine that only blocks")]
         thread::sleep(ticks(2));
-        self.now.fetch_sub(1, Relaxed);
         self.done.fetch_add(1, Relaxed);
     }
 }
@@ -196,7 +192,7 @@ mod tests {
         let shop = Arc::<Workshop>::default();
         let permits = Arc::new(Semaphore::new(WORKERS as usize));
         let mut jobs = past_the_semaphore(&shop, &permits);
-        while shop.now.load(Relaxed) < WORKERS {
+        while shop.bending.now() < WORKERS {
             yield_now().await;
         }
         jobs.shutdown().await; // all five tasks are dropped, three of them over a running thread
