@@ -2,8 +2,10 @@
 
 mod options;
 mod pool;
+mod postgres;
 
 chapter::lessons![
     options::Options;
+    on_loop postgres,
     on_loop pool,
 ];
