@@ -32,7 +32,7 @@ mod usage;
 mod worker;
 
 pub use folder::Folder;
-pub use worker::{Apart, Worker, apart, apart_in};
+pub use worker::{Apart, Watch, Worker, apart, apart_in, worker};
 
 /// A lesson as its chapter lists it. Made by [`lessons!`].
 pub struct Lesson<O> {
@@ -66,13 +66,15 @@ pub struct NoOptions {}
 ///
 /// A chapter with flags of its own names their type first, and its lessons take it: `lessons![options::Options;
 /// on_loop ten_urls]` calls `ten_urls::run(t, options)`. A chapter that starts processes of its own names what they
-/// do before that: `lessons![workers [mutex::deadlocks]; on_loop mutex]`, see [`apart`].
+/// do before that: `lessons![workers [mutex::deadlocks]; on_loop mutex]`, see [`apart`] and [`worker`]. A worker whose
+/// stdin is for its own use is a reader: `workers [pool::works as reader]`. It has to end by itself when that ends.
 #[macro_export]
 macro_rules! lessons {
-    (workers [$($worker:path),+ $(,)?]; $($rest:tt)+) => {
+    (workers [$($worker:path $(as $reader:ident)?),+ $(,)?]; $($rest:tt)+) => {
         const WORKERS: &[$crate::Worker] = &[$($crate::Worker {
             name: stringify!($worker),
             run: $worker,
+            watch: $crate::watch!($($reader)?),
         }),+];
         $crate::lessons_with![WORKERS; $($rest)+];
     };
@@ -104,6 +106,18 @@ macro_rules! lessons_with {
                 $workers,
             )
         }
+    };
+}
+
+/// Who watches a worker's stdin.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! watch {
+    () => {
+        $crate::Watch::ForTheParent
+    };
+    (reader) => {
+        $crate::Watch::ByItself
     };
 }
 

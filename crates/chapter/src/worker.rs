@@ -24,6 +24,19 @@ pub struct Worker {
     pub name: &'static str,
     /// What it does.
     pub run: fn() -> Result<()>,
+    /// Who sees that its parent is gone.
+    pub watch: Watch,
+}
+
+/// Who reads a worker's stdin, and so sees that the parent is gone: however a parent ends, the system then closes its
+/// end of the pipe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watch {
+    /// A thread that [`lessons!`](crate::lessons) provides. It ends the worker, whatever that is doing.
+    ForTheParent,
+    /// The worker: its parent talks to it over that pipe. It has to end when the pipe ends, also in the middle of its
+    /// work, and so reads it on a thread that does nothing else.
+    ByItself,
 }
 
 /// What became of a worker.
@@ -57,13 +70,8 @@ pub async fn apart(name: &str, limit: Duration) -> Result<Apart> {
 ///
 /// As [`apart`].
 pub async fn apart_in(folder: &Path, name: &str, limit: Duration) -> Result<Apart> {
-    let program = std::env::current_exe().context("this program's own file isn't known")?;
-    let mut worker = Command::new(program)
-        .args([WORKER, name])
+    let mut worker = worker(name)?
         .current_dir(folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
         .spawn()
         .with_context(|| format!("no process can be started for {name}"))?;
     // Taken out, since waiting for a child closes its stdin: it lives as long as this end of the pipe.
@@ -89,6 +97,37 @@ pub async fn apart_in(folder: &Path, name: &str, limit: Duration) -> Result<Apar
     Ok(Apart { said, killed })
 }
 
+/// A worker of this chapter, ready to be started: a process of its own, with its stdin and stdout as pipes and its
+/// stderr this process's. It is killed when its `Child` is dropped, and ends when the other end of its stdin is closed:
+/// so whoever starts it keeps that end. `name` is its path as the list of lessons has it
+/// ([`lessons!`](crate::lessons)).
+///
+/// What it needs to know beforehand can be an environment variable. What is said while it works goes through stdin, if
+/// it is a reader there ([`Watch::ByItself`]).
+///
+/// ```
+/// # fn main() -> anyhow::Result<()> {
+/// let mut clerk = chapter::worker("job_queue::takes_jobs")?;
+/// clerk.env("CLERK", "3");
+/// # assert_eq!(clerk.as_std().get_args().last().unwrap(), "job_queue::takes_jobs");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// When the file of this program isn't known.
+pub fn worker(name: &str) -> Result<Command> {
+    let program = std::env::current_exe().context("this program's own file isn't known")?;
+    let mut command = Command::new(program);
+    command
+        .args([WORKER, name])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true);
+    Ok(command)
+}
+
 /// Works, when that is what this process was started for.
 pub fn dispatch(workers: &[Worker]) -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
@@ -104,7 +143,9 @@ pub fn dispatch(workers: &[Worker]) -> Option<ExitCode> {
         );
         return Some(ExitCode::from(2));
     };
-    end_with_parent();
+    if worker.watch == Watch::ForTheParent {
+        end_with_parent();
+    }
     Some(match (worker.run)() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

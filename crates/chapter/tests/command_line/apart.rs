@@ -27,8 +27,15 @@ fn a_name_that_no_worker_has_is_told() {
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(
         stderr(&output),
-        "no worker is called bakes; there are [\"hangs\", \"fails\", \"keeps_a_folder\", \"makes_folders\"]\n"
+        "no worker is called bakes; there are [\"hangs\", \"fails\", \"keeps_a_folder\", \"makes_folders\", \"echoes\"]\n"
     );
+}
+
+#[test]
+fn a_worker_that_reads_gets_all_of_its_stdin_and_its_environment() {
+    let output = run(&["talks-to-a-worker"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains("it said milk!"));
 }
 
 /// In `/proc` a process that is gone, or a zombie that nobody has collected yet, has no command line.

@@ -2,10 +2,10 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use anyhow::{Result, bail, ensure};
-use chapter::{Folder, Lesson, NoOptions, Run, Worker};
+use anyhow::{Context, Result, bail, ensure};
+use chapter::{Folder, Lesson, NoOptions, Run, Watch, Worker};
 use timing::{Timings, law::exactly, ticks};
-use tokio::time::sleep;
+use tokio::{io::AsyncWriteExt, time::sleep};
 use tracing::{info, instrument};
 
 fn main() -> ExitCode {
@@ -66,6 +66,11 @@ fn main() -> ExitCode {
             run: Run::OnLoop(|_, _| Box::pin(apart("hangs", Duration::from_millis(300)))),
         },
         Lesson {
+            module: "talks_to_a_worker",
+            source: "//! # Talks to a process of its own\n",
+            run: Run::OnLoop(|_, _| Box::pin(talks_to_a_worker())),
+        },
+        Lesson {
             module: "waits_apart",
             source: "//! # Waits for a process that hangs\n",
             run: Run::OnLoop(|_, _| Box::pin(apart("hangs", Duration::from_secs(3_600)))),
@@ -84,18 +89,27 @@ fn main() -> ExitCode {
             Worker {
                 name: "hangs",
                 run: hangs,
+                watch: Watch::ForTheParent,
             },
             Worker {
                 name: "fails",
                 run: || bail!("out of flour"),
+                watch: Watch::ForTheParent,
             },
             Worker {
                 name: "keeps_a_folder",
                 run: keeps_a_folder,
+                watch: Watch::ForTheParent,
             },
             Worker {
                 name: "makes_folders",
                 run: makes_folders,
+                watch: Watch::ForTheParent,
+            },
+            Worker {
+                name: "echoes",
+                run: echoes,
+                watch: Watch::ByItself,
             },
         ],
     )
@@ -104,6 +118,23 @@ fn main() -> ExitCode {
 async fn apart(name: &str, limit: Duration) -> Result<()> {
     let apart = chapter::apart(name, limit).await?;
     info!("killed: {}; it said {:?}", apart.killed, apart.said);
+    Ok(())
+}
+
+async fn talks_to_a_worker() -> Result<()> {
+    let mut worker = chapter::worker("echoes")?.env("TONE", "!").spawn()?;
+    let mut to_it = worker.stdin.take().context("it is piped")?;
+    to_it.write_all(b"milk").await?;
+    drop(to_it);
+    let said = worker.wait_with_output().await?.stdout;
+    info!("it said {}", String::from_utf8(said)?);
+    Ok(())
+}
+
+/// Needs all of its stdin, and goes on after its end.
+fn echoes() -> Result<()> {
+    let heard = std::io::read_to_string(std::io::stdin())?;
+    println!("{heard}{}", std::env::var("TONE")?);
     Ok(())
 }
 
