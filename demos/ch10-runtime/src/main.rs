@@ -1,0 +1,4 @@
+//! Inside the loop.
+
+chapter::lessons![
+];
