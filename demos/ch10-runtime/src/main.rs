@@ -1,4 +1,7 @@
 //! Inside the loop.
 
+mod paused_clock;
+
 chapter::lessons![
+    off_loop paused_clock,
 ];
