@@ -2,8 +2,8 @@
 
 mod options;
 mod pool;
-mod postgres;
 mod pool_limits;
+mod postgres;
 
 chapter::lessons![
     options::Options;

@@ -1,4 +1,4 @@
-//! # A full pool, and a pool that closes: who waits, and who is refused
+//! # A full pool, and one that closes: who is refused
 //!
 //! A pool has one connection, and it is taken. The next one who asks is refused after 3 ticks, because this pool was
 //! told to wait so long; without a limit of time sqlx waits 30 s and deadpool for ever. `close` waits for what is
