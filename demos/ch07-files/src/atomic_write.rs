@@ -19,10 +19,10 @@
 //! ```
 //!
 //! Not the same: nothing but the names. Both replace a file by a file on every system, and both refuse to go from one
-//! file system to another, so the temporary file is in the folder of its target. The price is the same, too: it is a
-//! new file, with the permissions of a new file, and a link under that name is replaced, not followed. No part of it is
-//! asynchronous: in a program with other tasks all of it is one `spawn_blocking`. `sync_all` is for a power cut, which
-//! no run shows: it keeps the new name from reaching the disk before the text does.
+//! file system to another, so the temporary file is in the folder of its target. The price is the same, too: the
+//! result has the permissions of a new file, and a link under its name is replaced, not followed. No part of it is
+//! asynchronous: in a program with other tasks all of it is one `spawn_blocking`. `sync_all` is for a power cut,
+//! which no run shows: it keeps the new name from reaching the disk before the text does.
 
 use std::{
     fs::{self, File},

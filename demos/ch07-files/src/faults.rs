@@ -18,10 +18,10 @@
 //!         case BaseException(): raise outcome                        # a bug
 //! ```
 //!
-//! Not the same: every fault is a variant of one `enum`, and where one of them is forgotten a `match` doesn't compile;
-//! UnicodeError is no OSError, so `except OSError` lets it through. A panic on a thread comes back as a value and is
-//! the fault of its record. Without `return_exceptions` gather raises the first exception, and the others run on;
-//! `try_collect` drops them.
+//! Not the same: every fault is a variant of one `enum`, and a `match` that forgets one doesn't compile; UnicodeError
+//! is no OSError, so `except OSError` lets it through. A panic on a thread comes back as a value and is the fault of
+//! its record. Without `return_exceptions` gather raises the first exception, and the others run on; `try_collect`
+//! drops them.
 
 use std::{
     ffi::{OsStr, OsString},

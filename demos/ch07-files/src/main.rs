@@ -19,7 +19,7 @@ chapter::lessons![
     off_loop read_write,
     on_loop together,
     on_loop list,
-    off_loop batch,
+    on_loop batch,
     on_loop lines,
     on_loop atomic_write,
     on_loop copy,

@@ -4,8 +4,8 @@
 //! by `..` into `archive-private`, by an absolute path, by a link. Joined to the folder as they are, all four are
 //! read. Refused for a `..` or a root, a link still gets through: 1. With links followed and the texts compared, so
 //! does `archive-private`, whose path begins with `archive`: 1. With the paths compared part by part, 0. A name also
-//! says where the result goes: those of `births.txt` and `births.TXT` are one file, so of 3 results 2 are left, unless
-//! both records are refused.
+//! says where the result goes: those of `births.txt` and `births.TXT` are one file, so of 3 results 2 are left,
+//! unless both records are refused.
 //!
 //! asyncio: Path.resolve, is_relative_to, os.path.join
 //!
@@ -18,10 +18,10 @@
 //!     raise ValueError(f"{name} leads out of the archive")
 //! ```
 //!
-//! Not the same: `canonicalize` is `resolve(strict=True)`: what isn't there is an error, so the name of a file that is
-//! still to be made is checked by its folder. `Path::starts_with` compares parts, like `is_relative_to`, although its
-//! name is that of the method of `str`, which compares characters. Both languages look first and open later: against
-//! somebody who can swap a link in between, only the system helps (`openat2` with RESOLVE_BENEATH, or the crate cap-std).
+//! Not the same: `canonicalize` is `resolve(strict=True)`: what isn't there is an error, so the name of a file that
+//! is still to be made is checked by its folder. `Path::starts_with` compares parts, like `is_relative_to`; the
+//! method of `str` with the same name compares characters. Both languages look first and open later: against somebody
+//! who swaps a link in between, only the system helps (`openat2` with RESOLVE_BENEATH, or the crate cap-std).
 
 use std::{
     collections::HashMap,

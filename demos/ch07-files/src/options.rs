@@ -17,7 +17,7 @@ pub struct Options {
     #[arg(long, value_name = "MIB", default_value = "64", value_parser = lines_mib, allow_hyphen_values = true)]
     pub lines_mib: u32,
 
-    /// A folder that faults works on: it writes (or replaces) NAME.upper beside each NAME.txt, and exits with 1 if it can't
+    /// A folder that faults works on: it makes or replaces NAME.upper for each NAME.txt, and exits with 1 if it can't
     #[arg(long, value_name = "DIR")]
     pub folder: Option<PathBuf>,
 }

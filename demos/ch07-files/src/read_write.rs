@@ -147,8 +147,10 @@ impl Busy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::ErrorKind::StorageFull;
+    use futures_util::poll;
+    use std::{io::ErrorKind::StorageFull, pin::pin};
     use timing::report::Ended::{Failed, Returned};
+    use tokio::task::yield_now;
 
     fn measured() -> Timings {
         let mut t = Timings::default();
@@ -200,5 +202,20 @@ mod tests {
         assert_eq!(*flushed.count("errors"), 1);
         assert_eq!(flushed.lane("writes_and_flushes").ended, Failed);
         assert!(flushed.said[0].text.contains("No space left"));
+    }
+    #[test]
+    fn tokio_fs_waits_while_the_only_thread_of_the_pool_is_taken() {
+        let mut builder = Builder::new_current_thread();
+        let runtime = builder.max_blocking_threads(1).build().unwrap();
+        runtime.block_on(async {
+            let pool = Busy::begin();
+            let mut read = pin!(fs::read("Cargo.toml"));
+            for _ in 0..100 {
+                assert!(poll!(&mut read).is_pending());
+                yield_now().await;
+            }
+            pool.end().await.unwrap();
+            assert!(!read.await.unwrap().is_empty());
+        });
     }
 }

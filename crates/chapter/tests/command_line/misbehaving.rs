@@ -155,7 +155,7 @@ fn keeps_a_folder() -> Result<()> {
 
 /// Makes one after another, and fails when one that it holds is lost.
 fn makes_folders() -> Result<()> {
-    for _ in 0..2_000 {
+    for _ in 0..1_000 {
         let folder = Folder::temporary()?;
         let page = folder.path().join("page");
         std::fs::write(&page, "tea")?;
