@@ -4,9 +4,13 @@ mod options;
 mod pool;
 mod pool_limits;
 mod postgres;
+mod sqlite;
+mod sqlite_rows;
 
 chapter::lessons![
     options::Options;
+    on_loop sqlite,
+    on_loop sqlite_rows,
     on_loop postgres,
     on_loop pool,
     on_loop pool_limits,

@@ -2,11 +2,11 @@
 
 mod abort_blocking;
 mod blocking_io;
+mod cpu;
+mod job_size;
 mod orphans;
 mod subprocess;
 mod terminate;
-mod cpu;
-mod job_size;
 mod thread_pool;
 
 chapter::lessons![

@@ -1,0 +1,216 @@
+//! # One row, perhaps one, all of them, or one by one
+//!
+//! Which function reads the rows says what a missing row means, and how many rows are in memory at a time.
+//! `fetch_one` is an error where there is no row, `fetch_optional` is `None`. `fetch_all` holds all orders of the shop:
+//! about 8 MiB for 100 000, and a tenth of that for 10 000. `fetch` is a stream. It reads the same 100 000 with less
+//! than 64 KiB, and no fewer orders need less: a row that was handed over is freed before the next one is asked for.
+//!
+//! asyncio: async for, fetchone, fetchall, aiosqlite.Row
+//!
+//! real clock: a real database
+//!
+//! ```python
+//! cursor = await db.execute("select id, customer, cents from orders")
+//! orders = await cursor.fetchall()
+//!
+//! async with db.execute("select id, customer, cents from orders") as cursor:
+//!     async for id, customer, cents in cursor: ...
+//! ```
+//!
+//! Not the same: `fetchone` returns None where there is no row, and the code fails where it uses that. Here the caller
+//! chooses between an error and an `Option`. There is no `async for`; `try_next` asks for the next row, and its `?`
+//! tells of an error in the middle. The stream borrows its connection: a second query on it, before the stream is
+//! dropped, doesn't compile. A cursor of Python hands over each value with the type that it has; `query_as` turns a
+//! row into a tuple of the types that are written down, or fails.
+
+use std::path::Path;
+
+use anyhow::Result;
+use chapter::Folder;
+use futures_util::TryStreamExt;
+use sqlx::{ConnectOptions, SqliteConnection, sqlite::SqliteConnectOptions};
+use timing::{Timings, law::none, memory::Usage};
+use tracing::{info, instrument};
+
+use crate::options::Options;
+
+/// Its number, its customer, its price in cents.
+type Order = (i64, String, i64);
+
+pub async fn run(t: &mut Timings, _: &Options) -> Result<()> {
+    let folder = Folder::temporary()?;
+    let mut shop = opens(&folder.path().join("shop.db")).await?;
+    places_orders(&mut shop, 10_000).await?;
+
+    // Numbers begin at 1.
+    let order = t.time("fetch_one, no such row", none(), must_find(&mut shop, 0));
+    let found = order.await.map_or("an error", |_| "1");
+    t.count("rows", found);
+
+    let order = t.time(
+        "fetch_optional, no such row",
+        none(),
+        may_find(&mut shop, 0),
+    );
+    let found = order.await?.map_or("None", |_| "1");
+    t.count("rows", found);
+
+    holds_or_streams(t, &mut shop, ["fetch_all", "fetch"]).await?;
+    places_orders(&mut shop, 90_000).await?;
+    holds_or_streams(
+        t,
+        &mut shop,
+        ["fetch_all, ten times as many", "fetch, ten times as many"],
+    )
+    .await
+}
+
+async fn holds_or_streams(
+    t: &mut Timings,
+    shop: &mut SqliteConnection,
+    [all, one_by_one]: [&str; 2],
+) -> Result<()> {
+    let mut peak = Peak::from_now();
+    let rows = t.time(all, none(), holds_all(shop, &mut peak)).await?;
+    peak.show(t, rows);
+
+    let mut peak = Peak::from_now();
+    let rows = t
+        .time(one_by_one, none(), reads_one_by_one(shop, &mut peak))
+        .await?;
+    peak.show(t, rows);
+    Ok(())
+}
+
+#[instrument(ret, err, skip(shop))]
+async fn must_find(shop: &mut SqliteConnection, id: i64) -> Result<Order, sqlx::Error> {
+    let select = "select id, customer, cents from orders where id = ?";
+    sqlx::query_as(select).bind(id).fetch_one(shop).await
+}
+
+#[instrument(ret, err, skip(shop))]
+async fn may_find(shop: &mut SqliteConnection, id: i64) -> Result<Option<Order>, sqlx::Error> {
+    let select = "select id, customer, cents from orders where id = ?";
+    sqlx::query_as(select).bind(id).fetch_optional(shop).await // <- the difference
+}
+
+/// Neither this nor the next is a lane: what the recorder keeps of every poll would be counted as memory of the rows.
+async fn holds_all(shop: &mut SqliteConnection, peak: &mut Peak) -> Result<usize> {
+    let orders: Vec<Order> = sqlx::query_as("select id, customer, cents from orders")
+        .fetch_all(shop)
+        .await?;
+    peak.look();
+    Ok(orders.len())
+}
+
+async fn reads_one_by_one(shop: &mut SqliteConnection, peak: &mut Peak) -> Result<usize> {
+    let mut orders =
+        sqlx::query_as::<_, Order>("select id, customer, cents from orders").fetch(shop); // <- the difference: SQLite's thread waits while 50 rows lie ready
+    let mut rows = 0;
+    while let Some(_order) = orders.try_next().await? {
+        rows += 1;
+        peak.look_now_and_then(rows);
+    }
+    Ok(rows)
+}
+
+async fn opens(path: &Path) -> Result<SqliteConnection> {
+    let database = SqliteConnectOptions::new().filename(path);
+    let mut shop = database.create_if_missing(true).connect().await?;
+    let create =
+        "create table orders (id integer primary key, customer text not null, cents int not null)";
+    sqlx::query(create).execute(&mut shop).await?;
+    Ok(shop)
+}
+
+/// All in one statement, so in one transaction: the disk is waited for once.
+async fn places_orders(shop: &mut SqliteConnection, more: i64) -> Result<()> {
+    let insert = "with recursive n(n) as (select 1 union all select n + 1 from n where n < ?) \
+        insert into orders (customer, cents) select 'a customer with the number ' || n, n % 1000 from n";
+    let placed = sqlx::query(insert).bind(more).execute(shop).await?;
+    info!("{} orders more", placed.rows_affected());
+    Ok(())
+}
+
+/// The most memory that this program asked for more than at the start, of all moments that were looked at. What SQLite
+/// takes for itself is not in it: that is C, and its cache has the same bound in both ways of reading.
+struct Peak {
+    start: Usage,
+    bytes: usize,
+}
+
+impl Peak {
+    fn from_now() -> Self {
+        let start = Usage::now();
+        Self { start, bytes: 0 }
+    }
+
+    fn look(&mut self) {
+        self.bytes = self.bytes.max(self.start.growth().asked);
+    }
+
+    /// At each thousandth row: to look takes longer than to read a row.
+    fn look_now_and_then(&mut self, row: usize) {
+        if row.is_multiple_of(1_000) {
+            self.look();
+        }
+    }
+
+    fn show(&self, t: &mut Timings, rows: usize) {
+        t.count("rows", rows);
+        t.count("memory KiB", self.bytes / 1024);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use timing::report::Ended;
+
+    #[tokio::test]
+    async fn a_missing_row_is_an_error_or_none_as_the_call_says() {
+        let t = Timings::of(async |t| run(t, &Options::default()).await).await;
+        let must = &t["fetch_one, no such row"];
+        assert_eq!(*must.count("rows"), "an error");
+        assert_eq!(must.lane("must_find").ended, Ended::Failed);
+        assert!(must.said[0].text.contains("no rows returned"));
+        let may = &t["fetch_optional, no such row"];
+        assert_eq!(*may.count("rows"), "None");
+        assert_eq!(may.lane("may_find").ended, Ended::Returned);
+    }
+
+    #[tokio::test]
+    async fn both_ways_read_every_row() {
+        let t = Timings::of(async |t| run(t, &Options::default()).await).await;
+        for (variant, rows) in [
+            ("fetch_all", 10_000),
+            ("fetch_all, ten times as many", 100_000),
+        ] {
+            assert_eq!(*t[variant].count("rows"), rows);
+            let stream = variant.replace("fetch_all", "fetch");
+            assert_eq!(*t[&*stream].count("rows"), rows);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_is_left_early_gives_its_connection_back() {
+        let folder = Folder::temporary().unwrap();
+        let mut shop = opens(&folder.path().join("shop.db")).await.unwrap();
+        places_orders(&mut shop, 1_000).await.unwrap();
+        let mut orders =
+            sqlx::query_as::<_, Order>("select id, customer, cents from orders").fetch(&mut shop);
+        assert_eq!(orders.try_next().await.unwrap().unwrap().0, 1);
+        drop(orders);
+        assert!(may_find(&mut shop, 1_000).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_column_of_another_type_is_an_error_and_no_wrong_value() {
+        let folder = Folder::temporary().unwrap();
+        let mut shop = opens(&folder.path().join("shop.db")).await.unwrap();
+        places_orders(&mut shop, 1).await.unwrap();
+        let orders = sqlx::query_as::<_, (i64,)>("select customer from orders").fetch(&mut shop);
+        let error = orders.try_collect::<Vec<_>>().await.unwrap_err();
+        assert!(error.to_string().contains("mismatched types"), "{error}");
+    }
+}

@@ -1,0 +1,43 @@
+//! The memory of rows, in a process of its own: other tests beside it would be counted with it.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test says no by panicking, its helpers too"
+)]
+
+use std::process::Command;
+
+use timing::report::{Lesson, Outcome, Report, Value};
+
+fn lesson() -> Lesson {
+    let output = Command::new(env!("CARGO_BIN_EXE_ch08-databases"))
+        .args(["sqlite-rows", "--json", "-"])
+        .output()
+        .unwrap();
+    let mut report: Report = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    assert_eq!(report.lessons[0].outcome, Outcome::Ran);
+    report.lessons.remove(0)
+}
+
+fn kib(lesson: &Lesson, label: &str) -> i64 {
+    let variant = lesson
+        .variants
+        .iter()
+        .find(|variant| variant.label == label);
+    match variant.unwrap().count("memory KiB") {
+        Value::Whole(kib) => *kib,
+        other => panic!("{other:?} is no number of KiB"),
+    }
+}
+
+#[test]
+fn a_stream_holds_the_same_however_many_rows_there_are_and_a_list_holds_all() {
+    let lesson = lesson();
+    for stream in ["fetch", "fetch, ten times as many"] {
+        assert!(kib(&lesson, stream) < 64, "{stream}");
+    }
+    let few = kib(&lesson, "fetch_all");
+    let many = kib(&lesson, "fetch_all, ten times as many");
+    assert!(few > 512 && many > 7 * few, "{few} KiB, {many} KiB");
+}
