@@ -1,6 +1,7 @@
 //! Pools, transactions, queues in a table.
 
 mod options;
+mod parameters;
 mod pool;
 mod pool_limits;
 mod postgres;
@@ -12,6 +13,7 @@ chapter::lessons![
     on_loop sqlite,
     on_loop sqlite_rows,
     on_loop postgres,
+    on_loop parameters,
     on_loop pool,
     on_loop pool_limits,
 ];
