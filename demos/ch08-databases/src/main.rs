@@ -1,5 +1,6 @@
 //! Pools, transactions, queues in a table.
 
+mod database_error;
 mod options;
 mod parameters;
 mod pool;
@@ -14,6 +15,7 @@ chapter::lessons![
     on_loop sqlite_rows,
     on_loop postgres,
     on_loop parameters,
+    on_loop database_error,
     on_loop pool,
     on_loop pool_limits,
 ];

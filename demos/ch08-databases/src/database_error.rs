@@ -1,0 +1,181 @@
+//! # `db error`: what went wrong is in the source
+//!
+//! A shop enters a customer whose name is taken. Printed alone, the error of tokio-postgres is "db error". It is the same
+//! for a table that isn't there and for a text that can't be stored: 3 faults, 1 text. What the server said is in the
+//! error's source; anyhow's `{error:#}` prints the whole chain. `code()` is the SQLSTATE, five characters, and here 3
+//! different ones. A program that acts on an error compares the SQLSTATE: the text may be in the server's language.
+//!
+//! asyncio: asyncpg.PostgresError, UniqueViolationError, sqlstate
+//!
+//! real clock: a real PostgreSQL
+//!
+//! ```python
+//! try: await shop.execute("insert into customers values ($1)", "Ann")
+//! except asyncpg.UniqueViolationError as error:
+//!     print(error.sqlstate, error.constraint_name)    # 23505 customers_name_key
+//! ```
+//!
+//! Not the same: asyncpg has a class for each SQLSTATE, and `str(error)` is the server's text. Here all are one type, and
+//! `SqlState::UNIQUE_VIOLATION` is a value to compare with. sqlx has the server's text in its own; the line that it
+//! names is a line of PostgreSQL's source code, not of the statement. A value of the wrong type never reaches the
+//! server, so that error has no SQLSTATE.
+
+use anyhow::{Result, anyhow};
+use scratch_postgres::Postgres;
+use sqlx::{PgPool, postgres::PgPoolOptions};
+use timing::{Timings, law::none};
+use tokio_postgres::{Client, Error, NoTls, error::SqlState, types::ToSql};
+use tracing::{info, instrument};
+
+use crate::options::Options;
+
+const INSERT: &str = "insert into customers values ($1)";
+const MISSPELT: &str = "insert into custmers values ($1)";
+
+pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
+    let postgres = Postgres::choose(options.postgres.as_ref(), t).await?;
+    info!("{postgres}");
+    let (client, connection) = tokio_postgres::connect(postgres.url(), NoTls).await?;
+    let connection = tokio::spawn(connection);
+    let table = "create table customers (name text unique); insert into customers values ('Ann')";
+    client.batch_execute(table).await?;
+
+    let entered = enter(&client, INSERT, &"Ann");
+    let entered = t.time("a name that is taken", none(), entered).await;
+    count(t, entered);
+
+    let entered = enter(&client, MISSPELT, &"Bo");
+    let entered = t.time("no such table", none(), entered).await;
+    count(t, entered);
+
+    let entered = enter(&client, INSERT, &"B\0o");
+    let entered = t.time("a NUL in the name", none(), entered).await;
+    count(t, entered);
+
+    let entered = enter(&client, INSERT, &7_i32);
+    let entered = t.time("a number for a text", none(), entered).await;
+    count(t, entered);
+
+    let entered = enter_if_new(&client, "Ann");
+    let entered = t.time("taken, and expected", none(), entered).await?;
+    t.count("customers entered", u32::from(entered));
+
+    drop(client);
+    connection.await??;
+
+    let pool = PgPoolOptions::new().max_connections(1);
+    let pool = pool.connect(postgres.url()).await?;
+    let entered = t.time("taken, in sqlx", none(), enter_with_sqlx(&pool, "Ann"));
+    if let Err(error) = entered.await {
+        let server = error.as_database_error();
+        let code = server.and_then(|server| server.code()).unwrap_or_default();
+        t.count("error alone", error.to_string());
+        t.count("SQLSTATE", code.into_owned());
+    }
+    pool.close().await;
+    Ok(())
+}
+
+#[instrument(ret, err, skip_all)]
+async fn enter(client: &Client, statement: &str, name: &(dyn ToSql + Sync)) -> Result<u64, Error> {
+    client.execute(statement, &[name]).await
+}
+
+/// Two clerks may enter one name at the same moment. So nobody looks first whether it is there: the constraint decides,
+/// and its SQLSTATE is an answer like another.
+#[instrument(ret, err, skip(client))]
+async fn enter_if_new(client: &Client, name: &str) -> Result<bool, Error> {
+    match client.execute(INSERT, &[&name]).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[instrument(ret, err, skip(pool))]
+async fn enter_with_sqlx(pool: &PgPool, name: &str) -> Result<u64, sqlx::Error> {
+    let entered = sqlx::query(INSERT).bind(name).execute(pool).await?;
+    Ok(entered.rows_affected())
+}
+
+fn count(t: &mut Timings, entered: Result<u64, Error>) {
+    if let Err(error) = entered {
+        t.count("error alone", error.to_string());
+        t.count("SQLSTATE", error.code().map_or("none", SqlState::code));
+        // The source is a value of its own, and Display of the error leaves it out. `{:#}` prints both.
+        let chain = format!("{:#}", anyhow!(error));
+        info!("with its source: {}", chain.replace('\n', "; "));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use timing::report::{Ended, Value};
+
+    const FROM_THE_SERVER: [(&str, &str, &str); 3] = [
+        ("a name that is taken", "23505", "duplicate key"),
+        ("no such table", "42P01", "does not exist"),
+        ("a NUL in the name", "22021", "invalid byte sequence"),
+    ];
+
+    async fn measured() -> Option<Timings> {
+        scratch_postgres::for_test().await?;
+        Some(Timings::of(async |t| run(t, &Options::default()).await).await)
+    }
+
+    #[tokio::test]
+    async fn alone_every_error_of_the_server_is_db_error() {
+        let Some(t) = measured().await else { return };
+        for (label, _, _) in FROM_THE_SERVER {
+            assert_eq!(*t[label].count("error alone"), "db error", "{label}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_sources_have_the_servers_text() {
+        let Some(t) = measured().await else { return };
+        for (label, _, text) in FROM_THE_SERVER {
+            let said = &t[label].said.last().unwrap().text;
+            assert!(
+                said.contains("db error: ERROR: ") && said.contains(text),
+                "{said}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn the_sqlstate_tells_them_apart() {
+        let Some(t) = measured().await else { return };
+        for (label, code, _) in FROM_THE_SERVER {
+            assert_eq!(*t[label].count("SQLSTATE"), code, "{label}");
+        }
+        let expected = &t["taken, and expected"];
+        assert_eq!(*expected.count("customers entered"), 0);
+        assert_eq!(expected.lane("enter_if_new").ended, Ended::Returned);
+    }
+
+    #[tokio::test]
+    async fn a_value_of_the_wrong_type_never_reaches_the_server() {
+        let Some(t) = measured().await else { return };
+        let wrong = &t["a number for a text"];
+        assert_eq!(*wrong.count("SQLSTATE"), "none");
+        assert_eq!(*wrong.count("error alone"), "error serializing parameter 0");
+    }
+
+    #[tokio::test]
+    async fn the_error_of_sqlx_has_the_servers_text_and_a_line_that_is_not_the_statements() {
+        let Some(t) = measured().await else { return };
+        let sqlx = &t["taken, in sqlx"];
+        assert_eq!(*sqlx.count("SQLSTATE"), "23505");
+        let Value::Text(text) = sqlx.count("error alone") else {
+            panic!("a text");
+        };
+        let (text, line) = text.rsplit_once(" at line ").unwrap();
+        assert!(text.contains("duplicate key"), "{text}");
+        assert!(
+            line.parse::<u32>().unwrap() > 1,
+            "the statement has one line"
+        );
+    }
+}
