@@ -2,8 +2,8 @@
 //!
 //! Glue dries for 36 000 ticks, an hour. On a paused clock the hour takes milliseconds, and inside the runtime it is
 //! 36 000 ticks to the nanosecond: when every task waits, the clock jumps to the next timer. While a task has work,
-//! it stands still: 1 000 strokes within a wait of 1 tick. `advance` jumps over the timers on its way: of two coats of
-//! 1 tick each 1 is dry after an advance by 2.5 ticks, and 2 after a sleep of 2.5. What is outside the runtime has
+//! it stands still: 1 000 strokes within a wait of 1 tick. `advance` jumps over the timers on its way: of two coats
+//! of 1 tick each 1 is dry after an advance by 2.5 ticks, and 2 after a sleep of 2.5. What is outside the runtime has
 //! another clock. A job of `spawn_blocking` holds this one still: 1 answer within a limit of an hour. A plain thread
 //! doesn't: the same job, the same limit, 0 answers.
 //!
