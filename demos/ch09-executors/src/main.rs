@@ -1,12 +1,14 @@
 //! Blocking code, CPU work, and the border between sync and async.
 
 mod abort_blocking;
+mod block_in_place;
 mod blocking_io;
 mod cpu;
 mod job_size;
 mod orphans;
 mod subprocess;
 mod terminate;
+mod sync_to_async;
 mod thread_pool;
 
 chapter::lessons![
@@ -17,5 +19,7 @@ chapter::lessons![
     on_loop orphans,
     on_loop cpu,
     on_loop job_size,
+    off_loop sync_to_async,
+    off_loop block_in_place,
     off_loop abort_blocking,
 ];
