@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn rayon_computes_as_many_at_once_as_it_has_threads_and_no_more() {
+    async fn rayon_computes_no_more_at_once_than_it_has_threads() {
         let t = Timings::of(run).await;
         let [blocking, rayon] = OFF_THE_LOOP.map(|label| number(&t[label], "at once"));
         assert_eq!(*t["inline"].count("at once"), 1);

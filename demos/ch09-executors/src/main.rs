@@ -4,6 +4,7 @@ mod abort_blocking;
 mod block_in_place;
 mod blocking_io;
 mod cpu;
+mod hybrid;
 mod job_size;
 mod orphans;
 mod subprocess;
@@ -14,6 +15,8 @@ mod thread_pool;
 chapter::lessons![
     on_loop blocking_io,
     off_loop thread_pool,
+    on_loop cpu,
+    on_loop job_size,
     on_loop subprocess,
     on_loop terminate,
     on_loop orphans,
@@ -22,4 +25,5 @@ chapter::lessons![
     off_loop sync_to_async,
     off_loop block_in_place,
     off_loop abort_blocking,
+    on_loop hybrid,
 ];
