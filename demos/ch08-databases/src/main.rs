@@ -8,11 +8,13 @@ mod pool_limits;
 mod postgres;
 mod sqlite;
 mod sqlite_rows;
+mod wal;
 
 chapter::lessons![
     options::Options;
     on_loop sqlite,
     on_loop sqlite_rows,
+    on_loop wal,
     on_loop postgres,
     on_loop parameters,
     on_loop database_error,

@@ -8,8 +8,8 @@ mod hybrid;
 mod job_size;
 mod orphans;
 mod subprocess;
-mod terminate;
 mod sync_to_async;
+mod terminate;
 mod thread_pool;
 
 chapter::lessons![

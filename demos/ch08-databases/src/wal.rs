@@ -1,0 +1,277 @@
+//! # WAL: readers and a writer that don't wait for each other
+//!
+//! SQLite keeps what a transaction changes in one of two ways. With the rollback journal, which is the default, reads
+//! and writes exclude each other: while a sale is written, 0 of 4 reads are let in, and while somebody reads, 0 of 1
+//! sales can be committed. With the write-ahead log (WAL) 4 of 4 reads are let in and see the stock as it was before
+//! the sale, and the sale is committed beside a read. There is one writer at a time in both: a second one is let in 0
+//! times. In `at work` 4 readers and a writer do nothing else for 5 ticks: with the journal their lanes have gaps.
+//!
+//! asyncio: PRAGMA journal_mode, aiosqlite, threading.Lock
+//!
+//! real clock: a real database
+//!
+//! ```python
+//! async with aiosqlite.connect("shop.db") as db:
+//!     await db.execute("pragma journal_mode = wal")      # once: it is kept in the file
+//! ```
+//!
+//! Not the same: nothing, since both languages call the same library. Neither needs a lock of its own around the
+//! database: SQLite has locks in the file, which hold for other processes too. In sqlx the journal is an option of the
+//! connection, `SqliteConnectOptions::journal_mode`; without it the file keeps what it has. What isn't let in is an
+//! error with code 5, "database is locked": at once here, or after the `busy_timeout`, which is 5 s unless it is set.
+
+use std::{cell::Cell, path::Path, time::Duration};
+
+use anyhow::Result;
+use chapter::Folder;
+use futures_util::future::try_join_all;
+use sqlx::{
+    ConnectOptions, Connection, SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode},
+};
+use timing::{
+    Timings,
+    law::{at_least, none},
+    report::Lane,
+    ticks,
+};
+use tokio::time::sleep;
+use tracing::instrument;
+
+use crate::options::Options;
+
+const READERS: usize = 4;
+/// How long the readers and the writer are at work, in ticks.
+const WORK: u32 = 5;
+/// Longer than anybody waits in that time.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub async fn run(t: &mut Timings, _: &Options) -> Result<()> {
+    let modes = [
+        ("journal", SqliteJournalMode::Delete),
+        ("WAL", SqliteJournalMode::Wal), // <- the difference
+    ];
+    for (label, mode) in modes {
+        let folder = Folder::temporary()?;
+        // No patience: who isn't let in is told so, and can be counted.
+        let mut shop = Shop::open(folder.path(), mode, Duration::ZERO).await?;
+        let let_in = t.time(label, none(), shop.lets_in()).await?;
+        t.count("reads let in", let_in.reads);
+        t.count("writes let in", let_in.writes);
+        t.count("second writer", let_in.second_writes);
+    }
+    for (name, mode) in modes {
+        let folder = Folder::temporary()?;
+        let mut shop = Shop::open(folder.path(), mode, PATIENCE).await?;
+        let label = format!("{name}, at work");
+        let work = shop.is_at_work();
+        let [reads, writes] = t.time(&*label, at_least(WORK), work).await?;
+        let longest = longest_wait(&t[&*label].lanes);
+        t.count("reads", reads);
+        t.count("writes", writes);
+        t.count("longest wait, ms", longest.as_secs_f64() * 1e3);
+    }
+    Ok(())
+}
+
+/// One connection that writes, and four that read.
+struct Shop {
+    writer: SqliteConnection,
+    readers: Vec<SqliteConnection>,
+}
+
+/// How many were let in while somebody else had a transaction open: reads beside a write, writes beside a read, and
+/// writes beside a write.
+#[derive(Debug)]
+struct LetIn {
+    reads: usize,
+    writes: usize,
+    second_writes: usize,
+}
+
+impl Shop {
+    async fn lets_in(&mut self) -> Result<LetIn> {
+        Ok(LetIn {
+            reads: self.reads_beside_a_write().await?,
+            writes: self.writes_beside_a_read().await?,
+            second_writes: self.writes_beside_a_write().await?,
+        })
+    }
+
+    /// `EXCLUSIVE` is what every commit to a rollback journal needs while it changes the file. Here it is held for as
+    /// long as the four of them ask. In WAL it locks out other writers only.
+    #[instrument(ret, err, skip_all)]
+    async fn reads_beside_a_write(&mut self) -> Result<usize> {
+        let mut write = self.writer.begin_with("BEGIN EXCLUSIVE").await?;
+        sell_one(&mut write).await?;
+        let mut let_in = 0;
+        for reader in &mut self.readers {
+            let stock = unless_locked(read_stock(reader).await)?;
+            let_in += usize::from(stock == Some(10)); // the sale isn't committed, so nobody sees it
+        }
+        write.rollback().await?;
+        Ok(let_in)
+    }
+
+    #[instrument(ret, err, skip_all)]
+    async fn writes_beside_a_read(&mut self) -> Result<usize> {
+        let mut read = self.readers[0].begin().await?;
+        // The transaction begins here: `begin` alone locks nothing.
+        read_stock(&mut read).await?;
+        let mut write = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        sell_one(&mut write).await?;
+        let committed = unless_locked(write.commit().await)?;
+        read.commit().await?;
+        Ok(committed.iter().count())
+    }
+
+    #[instrument(ret, err, skip_all)]
+    async fn writes_beside_a_write(&mut self) -> Result<usize> {
+        let write = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let second = self.readers[0].begin_with("BEGIN IMMEDIATE").await;
+        let let_in = unless_locked(second)?.iter().count();
+        write.rollback().await?;
+        Ok(let_in)
+    }
+
+    /// Reads and writes that were done.
+    async fn is_at_work(&mut self) -> Result<[u32; 2]> {
+        let open = Cell::new(true);
+        let closes = async {
+            sleep(ticks(WORK)).await;
+            open.set(false);
+            Ok(())
+        };
+        let readers = self.readers.iter_mut().map(|reader| reads(reader, &open));
+        let (reads, writes, ()) = tokio::try_join!(
+            try_join_all(readers),
+            writes(&mut self.writer, &open),
+            closes
+        )?;
+        Ok([reads.into_iter().sum(), writes])
+    }
+
+    async fn open(folder: &Path, mode: SqliteJournalMode, patience: Duration) -> Result<Self> {
+        let database = SqliteConnectOptions::new()
+            .filename(folder.join("shop.db"))
+            .busy_timeout(patience);
+        let first = database.clone().create_if_missing(true).journal_mode(mode);
+        let mut writer = first.connect().await?;
+        let create = "create table stock (pears int not null); insert into stock values (10)";
+        sqlx::raw_sql(create).execute(&mut writer).await?;
+        let mut readers = Vec::new();
+        for _ in 0..READERS {
+            readers.push(database.connect().await?); // they find the journal's mode in the file
+        }
+        Ok(Self { writer, readers })
+    }
+}
+
+#[instrument(ret, err, skip_all)]
+async fn reads(shop: &mut SqliteConnection, open: &Cell<bool>) -> Result<u32> {
+    let mut done = 0;
+    while open.get() {
+        read_stock(shop).await?;
+        done += 1;
+    }
+    Ok(done)
+}
+
+#[instrument(ret, err, skip_all)]
+async fn writes(shop: &mut SqliteConnection, open: &Cell<bool>) -> Result<u32> {
+    let mut done = 0;
+    while open.get() {
+        sell_one(shop).await?;
+        done += 1;
+    }
+    Ok(done)
+}
+
+async fn read_stock(shop: &mut SqliteConnection) -> sqlx::Result<i64> {
+    sqlx::query_scalar("select pears from stock")
+        .fetch_one(shop)
+        .await
+}
+
+async fn sell_one(shop: &mut SqliteConnection) -> sqlx::Result<()> {
+    let sell = sqlx::query("update stock set pears = pears - 1");
+    sell.execute(shop).await.map(drop)
+}
+
+/// `None` for what isn't let in. SQLite's code for it is 5, `SQLITE_BUSY`; everything else stays an error.
+fn unless_locked<T>(outcome: sqlx::Result<T>) -> Result<Option<T>> {
+    let code = |error: &sqlx::Error| Some(error.as_database_error()?.code()?.into_owned());
+    match outcome {
+        Err(error) if code(&error).as_deref() == Some("5") => Ok(None),
+        outcome => Ok(Some(outcome?)),
+    }
+}
+
+/// A reader is polled when an answer has come, so the longest time between two polls is its longest wait.
+fn longest_wait(lanes: &[Lane]) -> Duration {
+    let readers = lanes.iter().filter(|lane| lane.label.starts_with("reads"));
+    let waits = readers.flat_map(|lane| lane.polls.windows(2));
+    let waits = waits.map(|polls| polls[1].start.saturating_sub(polls[0].end));
+    waits.max().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use timing::report::Variant;
+
+    async fn measured() -> Timings {
+        Timings::of(async |t| run(t, &Options::default()).await).await
+    }
+
+    #[track_caller]
+    fn assert_let_in(variant: &Variant, reads: usize, writes: usize) {
+        assert_eq!(*variant.count("reads let in"), reads);
+        assert_eq!(*variant.count("writes let in"), writes);
+    }
+
+    #[tokio::test]
+    async fn with_the_journal_reads_and_writes_exclude_each_other() {
+        assert_let_in(&measured().await["journal"], 0, 0);
+    }
+
+    #[tokio::test]
+    async fn with_wal_they_do_not_and_a_read_sees_what_was_committed() {
+        assert_let_in(&measured().await["WAL"], READERS, 1);
+    }
+
+    #[tokio::test]
+    async fn there_is_one_writer_at_a_time_with_both() {
+        let t = measured().await;
+        for variant in ["journal", "WAL"] {
+            assert_eq!(*t[variant].count("second writer"), 0, "{variant}");
+        }
+    }
+
+    #[tokio::test]
+    async fn with_patience_nobody_is_refused() {
+        let t = measured().await;
+        for variant in ["journal, at work", "WAL, at work"] {
+            let work = &t[variant];
+            assert!(work.elapsed >= ticks(WORK));
+            for what in ["reads", "writes"] {
+                assert_ne!(*work.count(what), 0, "{variant}: {what}");
+            }
+            assert_eq!(work.lanes.len(), READERS + 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_file_remembers_its_mode_and_a_connection_waits_for_5_s_unless_told_otherwise() {
+        let folder = Folder::temporary().unwrap();
+        let shop = Shop::open(folder.path(), SqliteJournalMode::Wal, PATIENCE);
+        shop.await.unwrap();
+        let database = SqliteConnectOptions::new().filename(folder.path().join("shop.db"));
+        let mut shop = database.connect().await.unwrap();
+        let mode = sqlx::query_scalar("pragma journal_mode").fetch_one(&mut shop);
+        let mode: String = mode.await.unwrap();
+        let patience = sqlx::query_scalar("pragma busy_timeout").fetch_one(&mut shop);
+        let patience: i64 = patience.await.unwrap();
+        assert_eq!((mode.as_str(), patience), ("wal", 5_000));
+    }
+}
