@@ -1,9 +1,11 @@
 //! Inside the loop.
 
+mod call_later;
 mod handle;
 mod paused_clock;
 
 chapter::lessons![
     off_loop paused_clock,
     off_loop handle,
+    off_loop call_later,
 ];

@@ -1,0 +1,234 @@
+//! # `call_later`: a task that sleeps, and then calls
+//!
+//! tokio has no callbacks with a time. A task that sleeps and then calls a function is one: three of them, due at
+//! once, after 1 tick and after 2, are called in that order, whichever was asked for first. `abort` cancels one that
+//! hasn't been called: 0 calls. They don't keep the program going: one that is due after 5 ticks is never called when
+//! `main` ends after 3: 0 calls, and no message. What has to be called is waited for: 1 call after 5 ticks, and with
+//! a `JoinSet` as many as were asked for.
+//!
+//! asyncio: call_soon, call_later, call_at, TimerHandle.cancel
+//!
+//! real clock: runtimes of its own, which end
+//!
+//! ```python
+//! loop = asyncio.get_running_loop()
+//! loop.call_later(2, print, "glue")                  # a TimerHandle, with `cancel`
+//! loop.call_at(loop.time() + 1, print, "varnish")
+//! loop.call_soon(print, "begun")
+//! await asyncio.sleep(3)                             # what is due later is lost
+//! ```
+//!
+//! Not the same: a TimerHandle can't be awaited; the `JoinHandle` of a task can. A callback in asyncio is a plain
+//! function and can't await; a task can, so its last line may be `f().await` as well. The same in both: the end of the
+//! loop, or of the runtime, forgets what is due later, and whether the handle is kept or dropped changes nothing.
+
+use std::{
+    future::ready,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::Result;
+use timing::{
+    Timings,
+    law::{exactly, max},
+    ticks,
+};
+use tokio::{
+    runtime::Builder,
+    task::{JoinError, JoinHandle, JoinSet},
+    time::{Instant, sleep, sleep_until},
+};
+use tracing::instrument;
+
+pub fn run(t: &mut Timings) -> Result<()> {
+    let log = Log::default();
+    let main = || block_on(asks_for_three(&log));
+    t.time_blocking("three, main ends at 3", exactly(3), main)?;
+    count(t, &log);
+
+    let log = Log::default();
+    let main = || block_on(cancels(&log));
+    t.time_blocking("cancelled at 1", exactly(3), main)?;
+    count(t, &log);
+
+    let log = Log::default();
+    let main = || block_on(ends_too_early(&log));
+    t.time_blocking("due at 5, main ends at 3", exactly(3), main)?;
+    count(t, &log);
+
+    let log = Log::default();
+    let main = || block_on(waits_for_it(&log));
+    t.time_blocking("due at 5, waited for", exactly(5), main)??;
+    count(t, &log);
+
+    let log = Log::default();
+    let main = || block_on(waits_for_all(&log));
+    t.time_blocking("a JoinSet", max([5, 4]), main)??;
+    count(t, &log);
+    Ok(())
+}
+
+/// What `#[tokio::main]` does, and `asyncio.run`: the runtime ends with `main`, and its tasks with the runtime.
+fn block_on<F: Future>(main: F) -> io::Result<F::Output> {
+    let runtime = Builder::new_current_thread().enable_time().build()?;
+    Ok(runtime.block_on(main))
+}
+
+async fn asks_for_three(log: &Log) {
+    call_later(ticks(2), "glue", log.entry("glue"));
+    call_at(Instant::now() + ticks(1), "varnish", log.entry("varnish"));
+    call_soon("begun", log.entry("begun"));
+    sleep(ticks(3)).await;
+}
+
+async fn cancels(log: &Log) {
+    let glue = call_later(ticks(2), "glue", log.entry("glue"));
+    sleep(ticks(1)).await;
+    glue.abort();
+    sleep(ticks(2)).await;
+}
+
+async fn ends_too_early(log: &Log) {
+    call_later(ticks(5), "glue", log.entry("glue"));
+    sleep(ticks(3)).await;
+}
+
+async fn waits_for_it(log: &Log) -> Result<(), JoinError> {
+    let glue = call_later(ticks(5), "glue", log.entry("glue"));
+    sleep(ticks(3)).await;
+    glue.await // <- the difference
+}
+
+/// Keeps the handles of any number of tasks, also of those that are added while others are waited for.
+async fn waits_for_all(log: &Log) -> Result<(), JoinError> {
+    let mut due = JoinSet::new();
+    due.spawn(calls("glue", sleep(ticks(5)), log.entry("glue")));
+    due.spawn(calls("varnish", sleep(ticks(4)), log.entry("varnish")));
+    while let Some(called) = due.join_next().await {
+        called?; // an `Err` if the callback panicked
+    }
+    Ok(())
+}
+
+fn call_soon(what: &'static str, callback: impl Callback) -> JoinHandle<()> {
+    tokio::spawn(calls(what, ready(()), callback))
+}
+
+/// The sleep is made here, and not in the task: a sleep counts from the moment it is made, and the task has its first
+/// turn later.
+fn call_later(delay: Duration, what: &'static str, callback: impl Callback) -> JoinHandle<()> {
+    tokio::spawn(calls(what, sleep(delay), callback))
+}
+
+fn call_at(when: Instant, what: &'static str, callback: impl Callback) -> JoinHandle<()> {
+    tokio::spawn(calls(what, sleep_until(when), callback))
+}
+
+#[instrument(ret, skip(timer, callback))]
+async fn calls(what: &'static str, timer: impl Future<Output = ()>, callback: impl Callback) {
+    timer.await;
+    callback();
+}
+
+/// What a task may take with it: a function that is called once, on any thread, at any later time.
+trait Callback: FnOnce() + Send + 'static {}
+impl<F: FnOnce() + Send + 'static> Callback for F {}
+
+/// What was called, in that order.
+#[derive(Default)]
+struct Log(Arc<Mutex<Vec<&'static str>>>);
+
+impl Log {
+    /// A callback that writes `what` into the log.
+    fn entry(&self, what: &'static str) -> impl Callback + use<> {
+        let log = self.0.clone();
+        move || {
+            let log = log.lock();
+            log.unwrap_or_else(PoisonError::into_inner).push(what);
+        }
+    }
+}
+
+fn count(t: &mut Timings, log: &Log) {
+    let log = log.0.lock().unwrap_or_else(PoisonError::into_inner);
+    t.count("calls", log.len());
+    t.count("in this order", log.join(", "));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use timing::{on_virtual_clock, report::Ended};
+    use tokio::{task::yield_now, time::advance};
+
+    fn measured() -> Timings {
+        let mut t = Timings::default();
+        run(&mut t).unwrap();
+        t
+    }
+
+    #[test]
+    fn they_are_called_in_the_order_of_their_times() {
+        let t = measured();
+        let three = &t["three, main ends at 3"];
+        assert_eq!(*three.count("calls"), 3);
+        assert_eq!(*three.count("in this order"), "begun, varnish, glue");
+    }
+
+    #[test]
+    fn each_is_called_at_its_time() {
+        on_virtual_clock(async {
+            let start = Instant::now();
+            let called = |due: u32| async move {
+                assert_eq!(start.elapsed(), ticks(due));
+            };
+            call_soon("begun", || ()).await.unwrap();
+            called(0).await;
+            call_at(start + ticks(1), "varnish", || ()).await.unwrap();
+            called(1).await;
+            call_later(ticks(1), "glue", || ()).await.unwrap();
+            called(2).await;
+        });
+    }
+
+    #[test]
+    fn after_abort_it_is_not_called() {
+        let t = measured();
+        let cancelled = &t["cancelled at 1"];
+        assert_eq!(*cancelled.count("calls"), 0);
+        assert_eq!(cancelled.lane("glue").ended, Ended::Cancelled);
+    }
+
+    #[test]
+    fn what_is_due_after_the_end_of_main_is_never_called() {
+        let t = measured();
+        let lost = &t["due at 5, main ends at 3"];
+        assert_eq!(*lost.count("calls"), 0);
+        assert_eq!(lost.lane("glue").ended, Ended::Cancelled);
+        assert!(lost.said.is_empty(), "and nothing says so");
+    }
+
+    #[test]
+    fn what_is_waited_for_is_called() {
+        let t = measured();
+        for (label, calls) in [("due at 5, waited for", 1), ("a JoinSet", 2)] {
+            assert!(t[label].elapsed >= ticks(5));
+            assert_eq!(*t[label].count("calls"), calls, "{label}");
+        }
+    }
+
+    #[test]
+    fn the_delay_counts_from_the_call_and_not_from_the_first_turn() {
+        on_virtual_clock(async {
+            let glue = call_later(ticks(1), "glue", || ());
+            let made_inside = tokio::spawn(async { sleep(ticks(1)).await });
+            // `advance` passes before either task has had a turn.
+            advance(ticks(1)).await;
+            yield_now().await;
+            assert!(glue.is_finished());
+            assert!(!made_inside.is_finished());
+        });
+    }
+}
