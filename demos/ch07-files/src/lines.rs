@@ -1,7 +1,7 @@
 //! # A large file, line by line
 //!
-//! 64 MiB of records are read, one record a line. As a whole they take 64 MiB of memory, line by line about 130 KiB,
-//! however large the file is (`cargo demo files/lines --release --lines-mib 1024` reads 1 GiB). The price is time:
+//! 64 MiB of records are read, one record a line. As a whole they take 64 MiB of memory. Line by line they take about
+//! 130 KiB, however large the file is: the reader's buffer of 64 KiB, and as much again in `File`. The price is time:
 //! each line is asked for and checked by itself. And the bound is the longest line: for a file without a line break
 //! `lines()` takes more than the file, 128 MiB for 64, because its buffer doubles until the line fits. With a cap of
 //! 64 KiB on a line it is under 512 KiB for that file, too, and the error says which line is too long.
@@ -20,8 +20,9 @@
 //! ```
 //!
 //! Not the same: there is no `async for`; `while let` asks for the next line until there is none. Python's `readline`
-//! takes its limit as an argument. In Rust `take` sets it on the reader. Both hand over the first part of a line that
-//! is too long as if it were a line, so the caller allows more than the cap and then looks at the length.
+//! takes its limit as an argument, in characters; in Rust `take` sets it on the reader, in bytes. Both return the first
+//! part of a line that is too long as if it were a line, so the caller allows more than the cap and then looks at the
+//! length. After that it has to stop: the rest of the line would be read as the next one.
 
 use std::{fs, io::Write, path::Path};
 
@@ -38,7 +39,7 @@ use crate::options::Options;
 
 /// Without its line break, in bytes.
 const CAP: usize = 64 * 1024;
-/// Each time it is empty, a thread of the pool fills it. The usual 8 KiB would need eight times as many trips.
+/// Each time it is empty, a thread of the pool fills it. The default of 8 KiB would need eight times as many trips.
 const BUFFER: usize = 64 * 1024;
 const RECORDS: &str = "1911-03-02 Łódź, birth of a daughter, entered by the second clerk\n\
     1911-03-05 Brünn, marriage, two witnesses\n\
@@ -52,34 +53,43 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     write_file(&one, &RECORDS.replace('\n', " "), options.lines_mib)?;
     info!("two files of {} KiB", fs::metadata(&many)?.len() / 1024);
 
-    let mut peak = Peak::from_now();
-    let reads = whole(&many, &mut peak);
-    let lines = t.time("as a whole", none(), reads).await?;
-    show(t, Some(lines), &peak);
-
-    for (label, path) in [("lines()", &many), ("lines(), no line break", &one)] {
+    for (label, path, way) in [
+        ("as a whole", &many, Way::Whole),
+        ("lines()", &many, Way::Lines),
+        ("lines(), no line break", &one, Way::Lines),
+        ("with a cap", &many, Way::Cap),
+        ("with a cap, no line break", &one, Way::Cap),
+    ] {
         let mut peak = Peak::from_now();
-        let reads = line_by_line(path, &mut peak);
-        let lines = t.time(label, none(), reads).await?;
-        show(t, Some(lines), &peak);
+        let reads = async {
+            match way {
+                Way::Whole => whole(path, &mut peak).await,
+                Way::Lines => line_by_line(path, &mut peak).await,
+                Way::Cap => with_a_cap(path, &mut peak).await,
+            }
+        };
+        let lines = t.time(label, none(), reads).await;
+        match lines {
+            Ok(lines) => t.count("lines", lines),
+            Err(error) if way == Way::Cap => {
+                warn!("{error}");
+                t.count("lines", "refused");
+            }
+            Err(error) => return Err(error),
+        }
+        t.count("memory KiB", peak.bytes / 1024);
     }
-
-    let mut peak = Peak::from_now();
-    let reads = with_a_cap(&many, &mut peak);
-    let lines = t.time("with a cap", none(), reads).await?;
-    show(t, Some(lines), &peak);
-
-    let mut peak = Peak::from_now();
-    let reads = with_a_cap(&one, &mut peak);
-    let read = t.time("with a cap, no line break", none(), reads).await;
-    if let Err(error) = &read {
-        warn!("{error}");
-    }
-    show(t, read.ok(), &peak);
     Ok(())
 }
 
-/// None of the three is a lane: what the recorder keeps of every poll would be counted as memory of the reader.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    Whole,
+    Lines,
+    Cap,
+}
+
+/// None of the three functions is a lane: the recorder remembers every poll, and that memory would be counted too.
 async fn whole(path: &Path, peak: &mut Peak) -> Result<usize> {
     let text = tokio::fs::read_to_string(path).await?;
     peak.look();
@@ -104,36 +114,35 @@ async fn with_a_cap(path: &Path, peak: &mut Peak) -> Result<usize> {
     let mut line = Vec::new();
     loop {
         let read = next_line(&mut reader, &mut line, number + 1).await;
-        peak.look_now_and_then(number); // also at a first line that is refused
-        if !read? {
+        peak.look_now_and_then(number); // before the `?`, for the line that is refused
+        let Some(_line) = read? else {
             return Ok(number);
-        }
+        };
         number += 1;
     }
 }
 
-/// Whether there was a line; it stands in `line`, without its line break.
-async fn next_line(
+/// The next line, without its line break; its bytes are in `line`.
+async fn next_line<'a>(
     reader: &mut (impl AsyncBufRead + Unpin),
-    line: &mut Vec<u8>,
+    line: &'a mut Vec<u8>,
     number: usize,
-) -> Result<bool> {
+) -> Result<Option<&'a str>> {
     line.clear();
-    // Room for `\r\n` behind the longest line. What is beyond stays in the reader.
+    // Room for `\r\n` behind the longest line. The rest stays in the reader.
     let mut capped = reader.take(CAP as u64 + 2); // <- the difference
     if capped.read_until(b'\n', line).await? == 0 {
-        return Ok(false); // the end of the file
+        return Ok(None); // the end of the file
     }
     if line.pop_if(|last| *last == b'\n').is_some() {
         line.pop_if(|last| *last == b'\r'); // `lines()` takes it away too
     }
     ensure!(line.len() <= CAP, "line {number} has more than {CAP} bytes");
-    // The cap may not cut a character in two, so this comes after it.
-    str::from_utf8(line).with_context(|| format!("line {number} isn't UTF-8"))?;
-    Ok(true)
+    // After the length: the last character of a line that is cut may be a half.
+    let line = str::from_utf8(line).with_context(|| format!("line {number} isn't UTF-8"))?;
+    Ok(Some(line))
 }
 
-/// 1 MiB of text at a time. It blocks the event loop, which has nothing else to do before the first measurement.
 fn write_file(path: &Path, text: &str, mib: u32) -> Result<()> {
     let block = text.repeat(1024 * 1024 / text.len() + 1);
     let mut file = fs::File::create(path)?;
@@ -144,7 +153,7 @@ fn write_file(path: &Path, text: &str, mib: u32) -> Result<()> {
     Ok(())
 }
 
-/// The most memory that the whole program had more than at the start, of all moments that were looked at.
+/// By how much the memory of the whole program has grown since the start, at most, whenever somebody looked.
 struct Peak {
     start: Usage,
     bytes: usize,
@@ -160,20 +169,12 @@ impl Peak {
         self.bytes = self.bytes.max(self.start.growth().asked);
     }
 
-    /// At the first line and at each thousandth after it: to look takes longer than to read a line.
+    /// At the first line and at each thousandth after it: looking costs more than reading a line.
     fn look_now_and_then(&mut self, line: usize) {
         if line.is_multiple_of(1_000) {
             self.look();
         }
     }
-}
-
-fn show(t: &mut Timings, lines: Option<usize>, peak: &Peak) {
-    match lines {
-        Some(lines) => t.count("lines", lines),
-        None => t.count("lines", "refused"),
-    }
-    t.count("memory KiB", peak.bytes / 1024);
 }
 
 #[cfg(test)]
@@ -186,8 +187,8 @@ mod tests {
     async fn all_lines(mut text: &[u8], buffer: usize) -> Result<Vec<String>> {
         let mut reader = BufReader::with_capacity(buffer, &mut text);
         let (mut line, mut lines) = (Vec::new(), Vec::new());
-        while next_line(&mut reader, &mut line, lines.len() + 1).await? {
-            lines.push(String::from_utf8(line.clone())?);
+        while let Some(line) = next_line(&mut reader, &mut line, lines.len() + 1).await? {
+            lines.push(line.to_owned());
         }
         Ok(lines)
     }

@@ -191,9 +191,7 @@ mod tests {
     use super::*;
 
     async fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t, &Options::default()).await.unwrap();
-        t
+        Timings::of(async |t| run(t, &Options::default()).await).await
     }
 
     #[track_caller]
