@@ -20,8 +20,6 @@ chapter::lessons![
     on_loop subprocess,
     on_loop terminate,
     on_loop orphans,
-    on_loop cpu,
-    on_loop job_size,
     off_loop sync_to_async,
     off_loop block_in_place,
     off_loop abort_blocking,
