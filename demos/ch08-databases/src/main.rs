@@ -4,6 +4,8 @@ mod database_error;
 mod options;
 mod parameters;
 mod pool;
+mod pool_crowd;
+mod pool_heals;
 mod pool_limits;
 mod postgres;
 mod sqlite;
@@ -20,4 +22,6 @@ chapter::lessons![
     on_loop database_error,
     on_loop pool,
     on_loop pool_limits,
+    on_loop pool_heals,
+    on_loop pool_crowd,
 ];

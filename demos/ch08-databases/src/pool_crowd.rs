@@ -1,0 +1,230 @@
+//! # A crowd at a pool: who leaves takes no connection away
+//!
+//! 100 tasks share a pool of 3 connections, and 25 of them are aborted: in one variant while they wait for a
+//! connection, in the other while they have one. Each time the other 75 orders are packed, and all 3 connections can
+//! be had at the end. No line of a task provides for that. A future that is dropped while it waits leaves the queue of
+//! the pool, and a connection that is dropped goes back.
+//!
+//! asyncio: acquire, release, cancel
+//!
+//! real clock: a real server
+//!
+//! ```python
+//! connection = await pool.acquire()
+//! await pack(connection)             # cancelled here, the pool has a connection less
+//! await pool.release(connection)     # hence `async with pool.acquire() as connection`
+//! ```
+//!
+//! Not the same: without `async with` or a `finally` the Python code works, until a cancellation or an exception comes
+//! between its lines. In Rust a connection belongs to the future that has it, and is dropped with it on every way out.
+//! A pool of sqlx loses one only to code that says so: `leak`, or `std::mem::forget`.
+
+use std::{collections::HashSet, future::pending};
+
+use anyhow::{Context, Result, ensure};
+use futures_util::future::try_join_all;
+use scratch_postgres::Postgres;
+use sqlx::{
+    PgPool, Postgres as Sqlx, pool::PoolConnection, postgres::PgPoolOptions, query, query_scalar,
+};
+use timing::{Timings, law::none, report::Ended};
+use tokio::{sync::oneshot, task::JoinSet};
+use tracing::{info, instrument};
+
+use crate::options::Options;
+
+const SIZE: u32 = 3;
+const BUYERS: u32 = 75;
+const LEAVERS: u32 = 25;
+
+pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
+    let postgres = Postgres::choose(options.postgres.as_ref(), t).await?;
+    info!("{postgres}");
+    let pool = PgPoolOptions::new().max_connections(SIZE);
+    let pool = pool.connect(postgres.url()).await?;
+
+    let label = "25 leave, waiting for one";
+    let ends = t.time(label, none(), leave_waiting(&pool)).await?;
+    count(t, label, ends, &pool).await?;
+
+    let label = "25 leave, having one";
+    let ends = t.time(label, none(), leave_holding(&pool)).await?;
+    count(t, label, ends, &pool).await
+}
+
+/// Those who leave ask first, and all connections are taken until the last of them has left.
+async fn leave_waiting(pool: &PgPool) -> Result<Ends> {
+    let taken = all_of(pool).await?;
+    let mut crowd = JoinSet::new();
+    let mut leavers = Vec::new();
+    for order in 0..LEAVERS {
+        let (asks, asked) = oneshot::channel();
+        let pool = pool.clone();
+        let leaver = crowd.spawn(async move {
+            let _ = asks.send(()); // an error would say that nobody wants to know
+            keeps(order, pool.acquire().await?).await
+        });
+        leavers.push((leaver, asked));
+    }
+    spawn_buyers(&mut crowd, pool);
+    for (leaver, asked) in leavers {
+        asked.await?;
+        leaver.abort();
+    }
+    drop(taken);
+    ends_of(crowd).await
+}
+
+/// Three of them at a time have a connection, and only their leaving makes room for others.
+async fn leave_holding(pool: &PgPool) -> Result<Ends> {
+    let mut crowd = JoinSet::new();
+    let mut leavers = Vec::new();
+    for order in 0..LEAVERS {
+        let (has, had) = oneshot::channel();
+        let pool = pool.clone();
+        let leaver = crowd.spawn(async move {
+            let connection = pool.acquire().await?;
+            let _ = has.send(()); // <- the difference: leaves when it has one
+            keeps(order, connection).await
+        });
+        leavers.push((leaver, had));
+    }
+    spawn_buyers(&mut crowd, pool);
+    for (leaver, had) in leavers {
+        had.await?;
+        leaver.abort();
+    }
+    ends_of(crowd).await
+}
+
+/// Has a connection, and would never give it back.
+#[instrument(ret, err, skip(_connection))]
+async fn keeps(order: u32, _connection: PoolConnection<Sqlx>) -> Result<()> {
+    pending().await
+}
+
+fn spawn_buyers(crowd: &mut JoinSet<Result<()>>, pool: &PgPool) {
+    for _ in 0..BUYERS {
+        crowd.spawn(packs(pool.clone()));
+    }
+}
+
+async fn packs(pool: PgPool) -> Result<()> {
+    query("select pg_sleep(0.001)").execute(&pool).await?;
+    Ok(())
+}
+
+/// What became of a crowd.
+#[derive(Default)]
+struct Ends {
+    packed: u32,
+    left: u32,
+}
+
+async fn ends_of(mut crowd: JoinSet<Result<()>>) -> Result<Ends> {
+    let mut ends = Ends::default();
+    while let Some(outcome) = crowd.join_next().await {
+        match outcome {
+            Err(error) if error.is_cancelled() => ends.left += 1,
+            outcome => {
+                outcome??;
+                ends.packed += 1;
+            }
+        }
+    }
+    Ok(ends)
+}
+
+/// Borrows as many connections as the pool may have, all at once. With one that never came back this would wait until
+/// `acquire` gives up.
+async fn all_of(pool: &PgPool) -> Result<Vec<PoolConnection<Sqlx>>> {
+    let size = pool.options().get_max_connections();
+    let all = try_join_all((0..size).map(|_| pool.acquire())).await;
+    let mut all = all.context("a connection is lost")?;
+    let mut sessions = HashSet::<i32>::new();
+    for connection in &mut all {
+        let session = query_scalar("select pg_backend_pid()");
+        sessions.insert(session.fetch_one(&mut **connection).await?);
+    }
+    ensure!(sessions.len() == all.len(), "one session was lent twice");
+    Ok(all)
+}
+
+async fn count(t: &mut Timings, label: &str, ends: Ends, pool: &PgPool) -> Result<()> {
+    let lanes = t[label].lanes.iter();
+    let with_one = lanes.filter(|lane| lane.ended == Ended::Cancelled).count();
+    t.count("packed", ends.packed);
+    t.count("left", ends.left);
+    t.count("with a connection", with_one);
+    t.count("connections", all_of(pool).await?.len());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        hash::{BuildHasher, RandomState},
+        time::Duration,
+    };
+    use timing::ticks;
+    use tokio::time::sleep;
+
+    #[tokio::test]
+    async fn those_who_leave_take_no_connection_and_no_place_with_them() {
+        if scratch_postgres::for_test().await.is_none() {
+            return;
+        }
+        let t = Timings::of(async |t| run(t, &Options::default()).await).await;
+        for (label, with_one) in [
+            ("25 leave, waiting for one", 0),
+            ("25 leave, having one", LEAVERS),
+        ] {
+            assert_eq!(*t[label].count("packed"), BUYERS);
+            assert_eq!(*t[label].count("left"), LEAVERS);
+            assert_eq!(*t[label].count("with a connection"), with_one);
+            assert_eq!(*t[label].count("connections"), SIZE);
+        }
+    }
+
+    #[tokio::test]
+    async fn fifty_of_two_hundred_leave_at_random_moments() {
+        let Some(postgres) = scratch_postgres::for_test().await else {
+            return;
+        };
+        for round in 0..5 {
+            let pool = PgPoolOptions::new().max_connections(SIZE);
+            let pool = pool.connect(postgres.url()).await.unwrap();
+            let seed = RandomState::new().hash_one(round);
+            println!("seed {seed}");
+            let mut crowd = JoinSet::new();
+            for order in 0..200 {
+                let task = crowd.spawn(packs(pool.clone()));
+                if order % 4 == 0 {
+                    // Within the time that all of them take where there is little else to do.
+                    let moment = Duration::from_micros(seed.rotate_left(order) % 100_000);
+                    tokio::spawn(async move {
+                        sleep(moment).await;
+                        task.abort();
+                    });
+                }
+            }
+            let ends = ends_of(crowd).await.unwrap();
+            // Some of the fifty have packed before.
+            assert!(ends.packed >= 150 && ends.packed + ends.left == 200);
+            assert_eq!(all_of(&pool).await.unwrap().len(), SIZE as usize);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_does_leak_is_missed() {
+        let Some(postgres) = scratch_postgres::for_test().await else {
+            return;
+        };
+        let pool = PgPoolOptions::new().max_connections(SIZE);
+        let pool = pool.acquire_timeout(ticks(3)).connect_lazy(postgres.url());
+        let pool = pool.unwrap();
+        let _session = pool.acquire().await.unwrap().leak();
+        assert!(all_of(&pool).await.is_err());
+    }
+}
