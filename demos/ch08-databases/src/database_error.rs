@@ -1,9 +1,10 @@
 //! # `db error`: what went wrong is in the source
 //!
-//! A shop enters a customer whose name is taken. Printed alone, the error of tokio-postgres is "db error". It is the same
-//! for a table that isn't there and for a text that can't be stored: 3 faults, 1 text. What the server said is in the
-//! error's source; anyhow's `{error:#}` prints the whole chain. `code()` is the SQLSTATE, five characters, and here 3
-//! different ones. A program that acts on an error compares the SQLSTATE: the text may be in the server's language.
+//! A shop enters a customer whose name is taken. Printed alone, the error of tokio-postgres is "db error". It is the
+//! same for a table that isn't there and for a text that can't be stored: 3 faults, 1 text. What the server said is
+//! in the error's source; anyhow's `{error:#}` prints the whole chain. `code()` is the SQLSTATE, five characters, and
+//! here 3 different ones. A program that acts on an error compares the SQLSTATE: the text may be in the server's
+//! language.
 //!
 //! asyncio: asyncpg.PostgresError, UniqueViolationError, sqlstate
 //!
@@ -15,9 +16,9 @@
 //!     print(error.sqlstate, error.constraint_name)    # 23505 customers_name_key
 //! ```
 //!
-//! Not the same: asyncpg has a class for each SQLSTATE, and `str(error)` is the server's text. Here all are one type, and
-//! `SqlState::UNIQUE_VIOLATION` is a value to compare with. sqlx has the server's text in its own; the line that it
-//! names is a line of PostgreSQL's source code, not of the statement. A value of the wrong type never reaches the
+//! Not the same: asyncpg has a class for each SQLSTATE, and `str(error)` is the server's text. Here all are one type,
+//! and `SqlState::UNIQUE_VIOLATION` is a value to compare with. sqlx has the server's text in its own; the line that
+//! it names is a line of PostgreSQL's source code, not of the statement. A value of the wrong type never reaches the
 //! server, so that error has no SQLSTATE.
 
 use anyhow::{Result, anyhow};
@@ -81,8 +82,8 @@ async fn enter(client: &Client, statement: &str, name: &(dyn ToSql + Sync)) -> R
     client.execute(statement, &[name]).await
 }
 
-/// Two clerks may enter one name at the same moment. So nobody looks first whether it is there: the constraint decides,
-/// and its SQLSTATE is an answer like another.
+/// Two clerks may enter one name at the same moment. So nobody looks first whether it is there: the constraint
+/// decides, and its SQLSTATE is an answer like another.
 #[instrument(ret, err, skip(client))]
 async fn enter_if_new(client: &Client, name: &str) -> Result<bool, Error> {
     match client.execute(INSERT, &[&name]).await {

@@ -1,6 +1,7 @@
 //! Pools, transactions, queues in a table.
 
 mod database_error;
+mod in_list;
 mod options;
 mod parameters;
 mod pool;
@@ -24,4 +25,5 @@ chapter::lessons![
     on_loop pool_limits,
     on_loop pool_heals,
     on_loop pool_crowd,
+    on_loop in_list,
 ];

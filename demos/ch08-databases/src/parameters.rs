@@ -3,8 +3,8 @@
 //! Seven customers have awkward names, with quotes, comments and pieces of SQL in them. Each is looked for, and the
 //! right answer is that one customer. With the name bound to `$1` all 7 answers are right: the server gets the text
 //! beside the statement and never reads it as SQL. With the name formatted into the statement 4 are right. One name
-//! makes the statement find everybody; two are refused, and one of these two is O'Brien. Sent as a batch, which may hold
-//! several statements, the last name also drops the table: 0 tables are left.
+//! makes the statement find everybody; two are refused, and one of these two is O'Brien. Sent as a batch, which may
+//! hold several statements, the last name also drops the table: 0 tables are left.
 //!
 //! asyncio: $1, arguments of fetch, SQL injection
 //!
@@ -18,8 +18,8 @@
 //!
 //! Not the same: asyncpg takes any `str` as a statement, tokio-postgres any `&str`. sqlx takes a `&'static str`, so a
 //! text that stands in the program: what `format!` has made doesn't compile until `AssertSqlSafe` stands around it, a
-//! word that a review can search for. The same everywhere: PostgreSQL's `text` has no NUL, so a text with one in it is
-//! refused by the server, bound or not.
+//! word that a review can search for. The same everywhere: PostgreSQL's `text` has no NUL, so a text with one in it
+//! is refused by the server, bound or not.
 
 use anyhow::Result;
 use scratch_postgres::Postgres;
@@ -68,7 +68,8 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// The statement is parsed once, with `$1` as a place for a value. The value comes afterwards, in a message of its own.
+/// The statement is parsed once, with `$1` as a place for a value. The value comes afterwards, in a message of its
+/// own.
 #[instrument(ret, err, skip(pool))]
 async fn bound(pool: &PgPool, name: &str) -> Result<Vec<String>> {
     let query = sqlx::query("select name from customers where name = $1").bind(name);

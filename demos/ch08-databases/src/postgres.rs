@@ -1,10 +1,10 @@
 //! # PostgreSQL: one row, perhaps a row, all rows
 //!
 //! Three shelves of a shop hold no product, one, and two. `query_one` wants exactly one row: no row is an error, and
-//! so are two. `query_opt` gives `None` for no row; two are still an error. `query` gives them all: 0, 1 and 2. Where a
-//! statement should find one row and finds two, the statement or the data is wrong, and here the program is told.
-//! `connect` returns two things, a client and a connection. The connection is a future, and all bytes pass through it:
-//! while it isn't polled, the client gets 0 answers in 2 ticks, and no error.
+//! so are two. `query_opt` gives `None` for no row; two are still an error. `query` gives them all: 0, 1 and 2. Where
+//! a statement should find one row and finds two, the statement or the data is wrong, and here the program is told.
+//! `connect` returns two things, a client and a connection. The connection is a future, and all bytes pass through
+//! it: while it isn't polled, the client gets 0 answers in 2 ticks, and no error.
 //!
 //! asyncio: asyncpg.connect, fetch, fetchrow, execute
 //!
@@ -17,10 +17,10 @@
 //! products = await shop.fetch(find, 2)        # a list, maybe an empty one
 //! ```
 //!
-//! Not the same: of two rows `fetchrow` returns the first and says nothing of the other. sqlx has the same method under
-//! the name `fetch_optional`: of two rows it gives 1. The connection of asyncpg is served by the event loop; that of
-//! tokio-postgres is served by whoever polls it, and spawning it is the caller's task. A row of asyncpg is read by
-//! `row["cents"]` and holds what came; a row here is read into a type, and what doesn't fit it is an `Err`.
+//! Not the same: of two rows `fetchrow` returns the first and says nothing of the other. sqlx has the same method
+//! under the name `fetch_optional`: of two rows it gives 1. The connection of asyncpg is served by the event loop;
+//! that of tokio-postgres is served by whoever polls it, and spawning it is the caller's task. A row of asyncpg is
+//! read by `row["cents"]` and holds what came; a row here is read into a type, and what doesn't fit it is an `Err`.
 
 use anyhow::Result;
 use scratch_postgres::Postgres;
