@@ -5,14 +5,18 @@ mod block_in_place;
 mod blocking_io;
 mod cpu;
 mod hybrid;
+mod frames;
 mod job_size;
 mod orphans;
+mod process_pool;
 mod subprocess;
 mod sync_to_async;
 mod terminate;
 mod thread_pool;
+mod worker_process;
 
 chapter::lessons![
+    workers [worker_process::works as reader];
     on_loop blocking_io,
     off_loop thread_pool,
     on_loop cpu,
@@ -22,6 +26,12 @@ chapter::lessons![
     on_loop orphans,
     off_loop sync_to_async,
     off_loop block_in_place,
+    on_loop frames,
+    on_loop worker_process,
+    on_loop process_pool,
+    on_loop subprocess,
+    on_loop terminate,
+    on_loop orphans,
     off_loop abort_blocking,
     on_loop hybrid,
 ];
