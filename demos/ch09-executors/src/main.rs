@@ -4,8 +4,8 @@ mod abort_blocking;
 mod block_in_place;
 mod blocking_io;
 mod cpu;
-mod hybrid;
 mod frames;
+mod hybrid;
 mod job_size;
 mod orphans;
 mod process_pool;
@@ -21,17 +21,14 @@ chapter::lessons![
     off_loop thread_pool,
     on_loop cpu,
     on_loop job_size,
-    on_loop subprocess,
-    on_loop terminate,
-    on_loop orphans,
-    off_loop sync_to_async,
-    off_loop block_in_place,
     on_loop frames,
     on_loop worker_process,
     on_loop process_pool,
     on_loop subprocess,
     on_loop terminate,
     on_loop orphans,
+    off_loop sync_to_async,
+    off_loop block_in_place,
     off_loop abort_blocking,
     on_loop hybrid,
 ];
