@@ -19,8 +19,8 @@
 //! ```
 //!
 //! Not the same: a TimerHandle can't be awaited; the `JoinHandle` of a task can. A callback in asyncio is a plain
-//! function and can't await; a task can, so its last line may be `f().await` as well. The same in both: the end of the
-//! loop, or of the runtime, forgets what is due later, and whether the handle is kept or dropped changes nothing.
+//! function and can't await; a task can, so its last line may be `f().await` as well. The same in both: the end of
+//! the loop, or of the runtime, forgets what is due later, and whether the handle is kept or dropped changes nothing.
 
 use std::{
     future::ready,
