@@ -3,6 +3,7 @@
 mod abort_blocking;
 mod block_in_place;
 mod blocking_io;
+mod bridge;
 mod cpu;
 mod frames;
 mod hybrid;
@@ -29,6 +30,7 @@ chapter::lessons![
     on_loop orphans,
     off_loop sync_to_async,
     off_loop block_in_place,
+    off_loop bridge,
     off_loop abort_blocking,
     on_loop hybrid,
 ];
