@@ -1,4 +1,4 @@
-//! # A worker process: parts in, sizes out, and how it is lost
+//! # A worker process, and the two ways to lose it
 //!
 //! A worker is this program once more. It is sent parts over its stdin, and answers over its stdout. Kept for 3 parts it
 //! is started 1 time; a new one for each is started 3 times, and every start is paid for. A worker can be lost in two
