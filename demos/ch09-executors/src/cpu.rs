@@ -105,10 +105,8 @@ fn after(steps: u32, casting: u32) -> f64 {
 }
 
 fn count(t: &mut Timings, degrees: &[f64], busy: &AtOnce, ticked: Ticked) {
-    t.count(
-        "hottest, °C",
-        degrees.iter().copied().fold(f64::MIN, f64::max),
-    );
+    let hottest = degrees.iter().copied().fold(f64::MIN, f64::max);
+    t.count("hottest, °C", hottest);
     t.count("at once", busy.most());
     ticked.show(t);
 }

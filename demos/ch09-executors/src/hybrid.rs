@@ -143,13 +143,8 @@ impl Workshop {
 
     /// Lists, downloads, parses, writes.
     fn most(&self) -> [u32; 4] {
-        [
-            &self.under_way,
-            &self.downloading,
-            &*self.parsing,
-            &self.writing,
-        ]
-        .map(AtOnce::most)
+        let [lists, downloads] = [&self.under_way, &self.downloading].map(AtOnce::most);
+        [lists, downloads, self.parsing.most(), self.writing.most()]
     }
 }
 
