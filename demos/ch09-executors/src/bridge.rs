@@ -173,7 +173,9 @@ fn count(t: &mut Timings, sizes: &[Result<u32>], closed: Option<thread::Result<u
     t.count("errors", sizes.len() - answers);
     if let Some(core) = closed {
         t.count("core panics", u32::from(core.is_err()));
-        core.map_or((), |most| t.count("most at once", most));
+        if let Ok(most) = core {
+            t.count("most at once", most);
+        }
     }
 }
 
