@@ -13,7 +13,9 @@ use std::{
 
 use chapter::Folder;
 
-use crate::{PROGRAM, assert_faults, program, skipped, with_a_good_record};
+use crate::{
+    PROGRAM, assert_faults, assert_nothing_temporary, program, skipped, with_a_good_record,
+};
 
 /// Runs the program below a shell, as `"$0"`, with the folder as `"$1"`.
 fn below(shell: &[&str], script: &str, folder: &Path) -> io::Result<Output> {
@@ -116,4 +118,26 @@ fn with_20_descriptors_200_records_are_all_written() {
         let result = folder.path().join(format!("{n}.upper"));
         assert_eq!(fs::read(result).unwrap(), b"A");
     }
+}
+
+/// That is room for one file, and four are read at once.
+#[test]
+fn with_16_descriptors_each_of_200_records_is_written_or_named() {
+    let folder = with_a_good_record();
+    for n in 0..199 {
+        fs::write(folder.path().join(format!("{n}.txt")), "a").unwrap();
+    }
+    let script = "ulimit -n 16; exec \"$0\" faults --folder \"$1\"";
+    let output = below(&["sh"], script, folder.path()).unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    for n in 0..199 {
+        let record = folder.path().join(format!("{n}.txt"));
+        match fs::read(record.with_extension("upper")) {
+            Ok(result) => assert_eq!(result, b"A"),
+            Err(_) => assert!(told.contains(&format!("{record:?}: not")), "{n}: {told}"),
+        }
+    }
+    assert!(told.contains("Too many open files"), "{told}");
+    assert_nothing_temporary(folder.path());
 }

@@ -54,6 +54,11 @@ fn assert_faults(folder: &Path, output: &Output, faults: &[(&str, &str)]) {
     }
     let result = fs::read_to_string(folder.join("good.upper")).unwrap();
     assert_eq!(result, "STRASSE\n");
+    assert_nothing_temporary(folder);
+}
+
+#[track_caller]
+fn assert_nothing_temporary(folder: &Path) {
     for entry in fs::read_dir(folder).unwrap() {
         let name = entry.unwrap().file_name();
         assert!(!name.to_string_lossy().starts_with("waitwise"), "{name:?}");
