@@ -4,10 +4,12 @@ mod call_later;
 mod handle;
 mod own_runtime;
 mod paused_clock;
+mod runtime_end;
 
 chapter::lessons![
     off_loop paused_clock,
     off_loop handle,
     off_loop call_later,
     off_loop own_runtime,
+    off_loop runtime_end,
 ];
