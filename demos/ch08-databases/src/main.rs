@@ -1,5 +1,6 @@
 //! Pools, transactions, queues in a table.
 
+mod begin_immediate;
 mod database_error;
 mod in_list;
 mod options;
@@ -12,12 +13,15 @@ mod postgres;
 mod sqlite;
 mod sqlite_rows;
 mod wal;
+mod wal_at_work;
 
 chapter::lessons![
     options::Options;
     on_loop sqlite,
     on_loop sqlite_rows,
     on_loop wal,
+    on_loop wal_at_work,
+    on_loop begin_immediate,
     on_loop postgres,
     on_loop parameters,
     on_loop database_error,

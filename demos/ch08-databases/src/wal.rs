@@ -4,7 +4,7 @@
 //! and writes exclude each other: while a sale is written, 0 of 4 reads are let in, and while somebody reads, 0 of 1
 //! sales can be committed. With the write-ahead log (WAL) 4 of 4 reads are let in and see the stock as it was before
 //! the sale, and the sale is committed beside a read. There is one writer at a time in both: a second one is let in 0
-//! times. In `at work` 4 readers and a writer do nothing else for 5 ticks: with the journal their lanes have gaps.
+//! times.
 //!
 //! asyncio: PRAGMA journal_mode, aiosqlite, threading.Lock
 //!
@@ -20,56 +20,32 @@
 //! connection, `SqliteConnectOptions::journal_mode`; without it the file keeps what it has. What isn't let in is an
 //! error with code 5, "database is locked": at once here, or after the `busy_timeout`, which is 5 s unless it is set.
 
-use std::{cell::Cell, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use anyhow::Result;
 use chapter::Folder;
-use futures_util::future::try_join_all;
 use sqlx::{
     ConnectOptions, Connection, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode},
 };
-use timing::{
-    Timings,
-    law::{at_least, none},
-    report::Lane,
-    ticks,
-};
-use tokio::time::sleep;
+use timing::{Timings, law::none};
 use tracing::instrument;
 
 use crate::options::Options;
 
 const READERS: usize = 4;
-/// How long the readers and the writer are at work, in ticks.
-const WORK: u32 = 5;
-/// Longer than anybody waits in that time.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 pub async fn run(t: &mut Timings, _: &Options) -> Result<()> {
-    let modes = [
-        ("journal", SqliteJournalMode::Delete),
+    for (label, mode) in [
+        ("rollback journal", SqliteJournalMode::Delete),
         ("WAL", SqliteJournalMode::Wal), // <- the difference
-    ];
-    for (label, mode) in modes {
+    ] {
         let folder = Folder::temporary()?;
-        // No patience: who isn't let in is told so, and can be counted.
-        let mut shop = Shop::open(folder.path(), mode, Duration::ZERO).await?;
+        let mut shop = Shop::open(folder.path(), mode).await?;
         let let_in = t.time(label, none(), shop.lets_in()).await?;
-        t.count("reads let in", let_in.reads);
-        t.count("writes let in", let_in.writes);
-        t.count("second writer", let_in.second_writes);
-    }
-    for (name, mode) in modes {
-        let folder = Folder::temporary()?;
-        let mut shop = Shop::open(folder.path(), mode, PATIENCE).await?;
-        let label = format!("{name}, at work");
-        let work = shop.is_at_work();
-        let [reads, writes] = t.time(&*label, at_least(WORK), work).await?;
-        let longest = longest_wait(&t[&*label].lanes);
-        t.count("reads", reads);
-        t.count("writes", writes);
-        t.count("longest wait, ms", longest.as_secs_f64() * 1e3);
+        t.count("reads beside a write", let_in.reads);
+        t.count("writes beside a read", let_in.writes);
+        t.count("writes beside a write", let_in.second_writes);
     }
     Ok(())
 }
@@ -134,57 +110,21 @@ impl Shop {
         Ok(let_in)
     }
 
-    /// Reads and writes that were done.
-    async fn is_at_work(&mut self) -> Result<[u32; 2]> {
-        let open = Cell::new(true);
-        let closes = async {
-            sleep(ticks(WORK)).await;
-            open.set(false);
-            Ok(())
-        };
-        let readers = self.readers.iter_mut().map(|reader| reads(reader, &open));
-        let (reads, writes, ()) = tokio::try_join!(
-            try_join_all(readers),
-            writes(&mut self.writer, &open),
-            closes
-        )?;
-        Ok([reads.into_iter().sum(), writes])
-    }
-
-    async fn open(folder: &Path, mode: SqliteJournalMode, patience: Duration) -> Result<Self> {
+    async fn open(folder: &Path, mode: SqliteJournalMode) -> Result<Self> {
+        // Without patience: who isn't let in is told so at once, and can be counted.
         let database = SqliteConnectOptions::new()
             .filename(folder.join("shop.db"))
-            .busy_timeout(patience);
+            .busy_timeout(Duration::ZERO);
         let first = database.clone().create_if_missing(true).journal_mode(mode);
         let mut writer = first.connect().await?;
         let create = "create table stock (pears int not null); insert into stock values (10)";
         sqlx::raw_sql(create).execute(&mut writer).await?;
         let mut readers = Vec::new();
         for _ in 0..READERS {
-            readers.push(database.connect().await?); // they find the journal's mode in the file
+            readers.push(database.connect().await?); // they find the mode in the file
         }
         Ok(Self { writer, readers })
     }
-}
-
-#[instrument(ret, err, skip_all)]
-async fn reads(shop: &mut SqliteConnection, open: &Cell<bool>) -> Result<u32> {
-    let mut done = 0;
-    while open.get() {
-        read_stock(shop).await?;
-        done += 1;
-    }
-    Ok(done)
-}
-
-#[instrument(ret, err, skip_all)]
-async fn writes(shop: &mut SqliteConnection, open: &Cell<bool>) -> Result<u32> {
-    let mut done = 0;
-    while open.get() {
-        sell_one(shop).await?;
-        done += 1;
-    }
-    Ok(done)
 }
 
 async fn read_stock(shop: &mut SqliteConnection) -> sqlx::Result<i64> {
@@ -207,14 +147,6 @@ fn unless_locked<T>(outcome: sqlx::Result<T>) -> Result<Option<T>> {
     }
 }
 
-/// A reader is polled when an answer has come, so the longest time between two polls is its longest wait.
-fn longest_wait(lanes: &[Lane]) -> Duration {
-    let readers = lanes.iter().filter(|lane| lane.label.starts_with("reads"));
-    let waits = readers.flat_map(|lane| lane.polls.windows(2));
-    let waits = waits.map(|polls| polls[1].start.saturating_sub(polls[0].end));
-    waits.max().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,13 +158,13 @@ mod tests {
 
     #[track_caller]
     fn assert_let_in(variant: &Variant, reads: usize, writes: usize) {
-        assert_eq!(*variant.count("reads let in"), reads);
-        assert_eq!(*variant.count("writes let in"), writes);
+        assert_eq!(*variant.count("reads beside a write"), reads);
+        assert_eq!(*variant.count("writes beside a read"), writes);
     }
 
     #[tokio::test]
     async fn with_the_journal_reads_and_writes_exclude_each_other() {
-        assert_let_in(&measured().await["journal"], 0, 0);
+        assert_let_in(&measured().await["rollback journal"], 0, 0);
     }
 
     #[tokio::test]
@@ -243,28 +175,15 @@ mod tests {
     #[tokio::test]
     async fn there_is_one_writer_at_a_time_with_both() {
         let t = measured().await;
-        for variant in ["journal", "WAL"] {
-            assert_eq!(*t[variant].count("second writer"), 0, "{variant}");
-        }
-    }
-
-    #[tokio::test]
-    async fn with_patience_nobody_is_refused() {
-        let t = measured().await;
-        for variant in ["journal, at work", "WAL, at work"] {
-            let work = &t[variant];
-            assert!(work.elapsed >= ticks(WORK));
-            for what in ["reads", "writes"] {
-                assert_ne!(*work.count(what), 0, "{variant}: {what}");
-            }
-            assert_eq!(work.lanes.len(), READERS + 1);
+        for variant in ["rollback journal", "WAL"] {
+            assert_eq!(*t[variant].count("writes beside a write"), 0, "{variant}");
         }
     }
 
     #[tokio::test]
     async fn the_file_remembers_its_mode_and_a_connection_waits_for_5_s_unless_told_otherwise() {
         let folder = Folder::temporary().unwrap();
-        let shop = Shop::open(folder.path(), SqliteJournalMode::Wal, PATIENCE);
+        let shop = Shop::open(folder.path(), SqliteJournalMode::Wal);
         shop.await.unwrap();
         let database = SqliteConnectOptions::new().filename(folder.path().join("shop.db"));
         let mut shop = database.connect().await.unwrap();
