@@ -10,8 +10,10 @@ mod pool_crowd;
 mod pool_heals;
 mod pool_limits;
 mod postgres;
+mod rollback_on_drop;
 mod sqlite;
 mod sqlite_rows;
+mod transaction;
 mod wal;
 mod wal_at_work;
 
@@ -30,4 +32,6 @@ chapter::lessons![
     on_loop pool_heals,
     on_loop pool_crowd,
     on_loop in_list,
+    on_loop transaction,
+    on_loop rollback_on_drop,
 ];
