@@ -60,7 +60,7 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
             .min_connections(least)
             .max_connections(most) // <- the difference
             // Also how long a connection that is refused is tried again, without a word: 30 s unless said.
-            .acquire_timeout(Duration::from_secs(3))
+            .acquire_timeout(Duration::from_secs(10))
             .connect(postgres.url())
             .await?;
         let open = pool.size();
