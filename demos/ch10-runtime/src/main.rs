@@ -4,6 +4,7 @@ mod call_later;
 mod handle;
 mod own_runtime;
 mod paused_clock;
+mod pin;
 mod runtime_end;
 
 chapter::lessons![
@@ -12,4 +13,5 @@ chapter::lessons![
     off_loop call_later,
     off_loop own_runtime,
     off_loop runtime_end,
+    on_loop pin,
 ];
