@@ -5,6 +5,7 @@ mod block_in_place;
 mod blocking_io;
 mod bridge;
 mod cpu;
+mod device_thread;
 mod frames;
 mod hybrid;
 mod job_size;
@@ -31,6 +32,7 @@ chapter::lessons![
     off_loop sync_to_async,
     off_loop block_in_place,
     off_loop bridge,
+    on_loop device_thread,
     off_loop abort_blocking,
     on_loop hybrid,
 ];

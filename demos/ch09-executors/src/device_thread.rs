@@ -1,0 +1,237 @@
+//! # A blocking device behind an async API
+//!
+//! The library of a saw only blocks, and its handle must stay in the thread that opened it. Three callers want a part
+//! each; the cuts take 2, 1 and 2 ticks. Called in the loop, the saw keeps the loop's thread for 5 ticks, a gap of
+//! 500 ms for everything else. With a thread that owns the saw the parts still take 5 ticks, in the same order, and
+//! the gap is about 11 ms: the jobs go there by a channel, and each answer comes back by a `oneshot`. A caller that is
+//! cancelled in the middle of its cut loses only the answer: 2 answers, 3 parts cut. If its job is still in the
+//! channel, the thread finds out before it begins: 2 answers, 2 parts cut.
+//!
+//! asyncio: ThreadPoolExecutor(max_workers=1), run_in_executor, wait_for
+//!
+//! real clock: a thread that blocks
+//!
+//! ```python
+//! saw = ThreadPoolExecutor(max_workers=1)       # every job runs in the same thread, in order
+//! loop = asyncio.get_running_loop()
+//! size = await loop.run_in_executor(saw, cut, "shaft")
+//! await asyncio.wait_for(loop.run_in_executor(saw, cut, "gear"), 1)
+//! ```
+//!
+//! Not the same: the executor drops a cancelled job that is still in its queue. Here a line of the thread does that.
+//! Some handles refuse a second thread: a `sqlite3.Connection` raises ProgrammingError when it is used there. In Rust
+//! such a handle isn't `Send`, and moving it to another thread, as `spawn_blocking` would, doesn't compile.
+
+use std::{marker::PhantomData, rc::Rc, sync::mpsc, thread, time::Duration};
+
+use anyhow::{Context, Result};
+use futures_util::future::join_all;
+use timing::{Ticked, Timings, beside_ticker, law::sum, ticks};
+use tokio::{sync::oneshot, time::timeout};
+use tracing::instrument;
+
+/// Each with the ticks it takes to cut it.
+const PARTS: [(&str, u32); 3] = [("shaft", 2), ("gear", 1), ("axle", 2)];
+const EVERY: Duration = Duration::from_millis(10);
+
+pub async fn run(t: &mut Timings) -> Result<()> {
+    let times = PARTS.map(|(_, time)| time);
+
+    let work = beside_ticker(EVERY, cuts_in_the_loop());
+    let (day, ticked) = t.time("called in the loop", sum(times), work).await;
+    count(t, &day, ticked);
+
+    let work = beside_ticker(EVERY, three_callers(None));
+    let (day, ticked) = t.time("a thread owns it", sum(times), work).await;
+    count(t, &day?, ticked);
+
+    let work = beside_ticker(EVERY, three_callers(Some("shaft")));
+    let (day, ticked) = t.time("cancelled in its cut", sum(times), work).await;
+    count(t, &day?, ticked);
+
+    let work = beside_ticker(EVERY, three_callers(Some("gear")));
+    let law = sum([2, 2]); // the gear isn't cut
+    let (day, ticked) = t.time("cancelled in the channel", law, work).await;
+    count(t, &day?, ticked);
+    Ok(())
+}
+
+async fn cuts_in_the_loop() -> Day {
+    let mut saw = Saw::open();
+    let answers = PARTS.map(|(part, time)| saw.cut(part, time)).to_vec();
+    let cut = saw.done;
+    Day { answers, cut }
+}
+
+/// All three ask at once. `impatient` gives up after 1 tick, and its call is dropped.
+async fn three_callers(impatient: Option<&str>) -> Result<Day> {
+    let saw = SawThread::start();
+    let calls = PARTS.map(|(part, time)| {
+        let patience = if impatient == Some(part) { 1 } else { 100 };
+        timeout(ticks(patience), saw.ask_for(part, time))
+    });
+    let answers = join_all(calls).await.into_iter();
+    // The outer error is the timeout's: this caller has no answer. The inner one is the saw's.
+    let answers = answers.flatten().collect::<Result<_>>()?;
+    let cut = saw.close().await?;
+    Ok(Day { answers, cut })
+}
+
+/// What async code sees. Unlike the saw it can be shared between threads.
+struct SawThread {
+    jobs: mpsc::Sender<Job>,
+    cut: oneshot::Receiver<Vec<&'static str>>,
+}
+
+struct Job {
+    part: &'static str,
+    time: u32,
+    reply: oneshot::Sender<u32>,
+}
+
+impl SawThread {
+    fn start() -> Self {
+        let (jobs, tray) = mpsc::channel();
+        let (tell, cut) = oneshot::channel();
+        thread::spawn(move || tell.send(works(&tray)));
+        Self { jobs, cut }
+    }
+
+    /// `send` doesn't block, since this channel has no bound. The one of a `sync_channel` would block the loop.
+    #[instrument(ret, err, skip(self))]
+    async fn ask_for(&self, part: &'static str, time: u32) -> Result<u32> {
+        let (reply, size) = oneshot::channel();
+        let sent = self.jobs.send(Job { part, time, reply });
+        sent.ok().context("the saw broke before this")?;
+        size.await.context("the saw has broken")
+    }
+
+    /// Waits for what is in the channel, as `join` would, without blocking. Returns the parts that were cut.
+    async fn close(self) -> Result<Vec<&'static str>> {
+        drop(self.jobs);
+        self.cut.await.context("the saw has broken")
+    }
+}
+
+/// Runs in the saw's thread, until the last sender is gone. The saw is opened here and closed here.
+fn works(tray: &mpsc::Receiver<Job>) -> Vec<&'static str> {
+    let mut saw = Saw::open();
+    for Job { part, time, reply } in tray {
+        if reply.is_closed() {
+            continue; // its caller has gone while the saw cut something else
+        }
+        let size = saw.cut(part, time);
+        let _gone = reply.send(size); // fails if the caller has gone meanwhile; the part is cut anyway
+    }
+    saw.done
+}
+
+/// Stands for the library's handle. The `Rc` keeps it in its thread, as a raw pointer in it would.
+struct Saw {
+    done: Vec<&'static str>,
+    not_send: PhantomData<Rc<()>>,
+}
+
+impl Saw {
+    fn open() -> Self {
+        let (done, not_send) = (Vec::new(), PhantomData);
+        Self { done, not_send }
+    }
+
+    #[instrument(ret, skip(self))]
+    fn cut(&mut self, part: &'static str, time: u32) -> u32 {
+        assert!(part != "glass", "the saw breaks");
+        #[expect(clippy::disallowed_methods, reason = "a library that blocks")]
+        thread::sleep(ticks(time));
+        self.done.push(part);
+        20_000 + time
+    }
+}
+
+struct Day {
+    answers: Vec<u32>,
+    /// In the order of the cuts.
+    cut: Vec<&'static str>,
+}
+
+fn count(t: &mut Timings, day: &Day, ticked: Ticked) {
+    t.count("answers", day.answers.len());
+    t.count("cut", day.cut.join(" "));
+    ticked.show(t);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use timing::report::{Ended, Value, Variant};
+
+    const OWNED: [&str; 3] = [
+        "a thread owns it",
+        "cancelled in its cut",
+        "cancelled in the channel",
+    ];
+
+    fn gap(variant: &Variant) -> Duration {
+        match variant.count("longest gap, ms") {
+            Value::Fraction(ms) => Duration::from_secs_f64(ms / 1e3),
+            other => panic!("{other:?} is no number of milliseconds"),
+        }
+    }
+
+    #[tokio::test]
+    async fn called_in_the_loop_it_stops_the_loop() {
+        let t = Timings::of(run).await;
+        let called = &t["called in the loop"];
+        assert!(gap(called) >= ticks(5));
+        assert_eq!(*called.count("cut"), "shaft gear axle");
+    }
+
+    #[tokio::test]
+    async fn a_thread_keeps_the_order_and_leaves_the_loop_free() {
+        let t = Timings::of(run).await;
+        let owned = &t["a thread owns it"];
+        assert!(owned.elapsed >= ticks(5), "there is one saw");
+        assert_eq!(*owned.count("cut"), "shaft gear axle");
+        assert_eq!(*owned.count("answers"), 3);
+        for label in OWNED {
+            assert!(gap(&t[label]) < ticks(2.5), "{label}: half of it");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_cut_under_way_is_finished_and_its_answer_lost() {
+        let t = Timings::of(run).await;
+        let cancelled = &t["cancelled in its cut"];
+        assert_eq!(cancelled.lane("ask_for(\"shaft\"").ended, Ended::Cancelled);
+        assert_eq!(*cancelled.count("answers"), 2);
+        assert_eq!(*cancelled.count("cut"), "shaft gear axle");
+    }
+
+    #[tokio::test]
+    async fn a_job_that_still_waits_is_not_begun() {
+        let t = Timings::of(run).await;
+        let cancelled = &t["cancelled in the channel"];
+        assert_eq!(cancelled.lane("ask_for(\"gear\"").ended, Ended::Cancelled);
+        assert_eq!(*cancelled.count("answers"), 2);
+        assert_eq!(*cancelled.count("cut"), "shaft axle");
+
+        // The same without a clock: one of three callers has gone before the thread looks.
+        let (jobs, tray) = mpsc::channel();
+        let mut waiting = PARTS.map(|(part, _)| {
+            let ((reply, size), time) = (oneshot::channel(), 0);
+            jobs.send(Job { part, time, reply }).unwrap();
+            Some(size)
+        });
+        waiting[1] = None;
+        drop(jobs);
+        assert_eq!(works(&tray), ["shaft", "axle"]);
+    }
+
+    #[tokio::test]
+    async fn a_saw_that_breaks_is_an_error_for_every_caller() {
+        let saw = SawThread::start();
+        let calls = ["glass", "shaft", "gear"].map(|part| saw.ask_for(part, 0));
+        assert!(join_all(calls).await.iter().all(Result::is_err));
+        assert!(saw.close().await.is_err());
+    }
+}
