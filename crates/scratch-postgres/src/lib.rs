@@ -9,6 +9,7 @@ mod account;
 #[cfg(unix)]
 mod cluster;
 mod named;
+mod network;
 #[cfg(unix)]
 mod programs;
 mod schema;
@@ -23,6 +24,7 @@ use tokio_postgres::Config;
 #[cfg(unix)]
 pub use cluster::Cluster;
 pub use named::{Named, named};
+pub use network::far_away;
 
 use schema::Schema;
 

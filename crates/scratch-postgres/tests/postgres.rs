@@ -96,6 +96,23 @@ async fn what_does_not_answer_is_named_with_its_cause_and_without_its_password()
 }
 
 #[tokio::test]
+async fn a_network_delays_each_answer_and_several_of_them_at_once() {
+    let Some(postgres) = for_test().await else {
+        return;
+    };
+    let round_trip = std::time::Duration::from_millis(300);
+    let far = scratch_postgres::far_away(postgres.url(), round_trip).await;
+    let (client, connection) = far.unwrap();
+    tokio::spawn(connection);
+    let select = client.prepare("select 1").await.unwrap();
+
+    let start = tokio::time::Instant::now();
+    let [one, two, three] = [(); 3].map(|()| client.query_one(&select, &[]));
+    tokio::try_join!(one, two, three).unwrap();
+    assert!(start.elapsed() >= round_trip && start.elapsed() < round_trip * 2);
+}
+
+#[tokio::test]
 async fn a_cluster_is_closed_to_other_users_and_has_no_port() {
     use std::os::unix::fs::MetadataExt;
     let Some(cluster) = cluster_for_test().await else {
