@@ -5,6 +5,7 @@ mod database_error;
 mod in_list;
 mod options;
 mod parameters;
+mod pipelining;
 mod pool;
 mod pool_crowd;
 mod pool_heals;
@@ -34,4 +35,5 @@ chapter::lessons![
     on_loop in_list,
     on_loop transaction,
     on_loop rollback_on_drop,
+    on_loop pipelining,
 ];

@@ -1,0 +1,165 @@
+//! # Pipelining: one connection hides the way, not the work
+//!
+//! Ten queries through one connection to a server that is far away: a round trip takes 1 tick. In turn they take 10
+//! ticks. Polled together they take 1: each is sent without waiting for the answers to those before it. Then ten
+//! queries that the server works on for 1 tick each: in turn 10 ticks, together 10 ticks as well, because a session
+//! runs one statement at a time, in the order in which they come. Ten connections take 1 tick.
+//!
+//! asyncio: asyncpg.InterfaceError, gather, AsyncConnection.pipeline
+//!
+//! real clock: a real server waits
+//!
+//! ```python
+//! await asyncio.gather(*(connection.fetchval(PACK, order) for order in range(10)))
+//! # asyncpg.InterfaceError: cannot perform operation: another operation is in progress
+//!
+//! async with connection.pipeline():     # psycopg 3 has a mode for it, on its own connection
+//!     for order in range(10): await connection.execute(PACK, [order])
+//! ```
+//!
+//! Not the same: a tokio-postgres `Client` takes `&self`, so several futures may use it, and that alone is pipelining.
+//! asyncpg refuses the second one, and sqlx doesn't compile it, since a query needs `&mut` there. What they have in
+//! common: for statements that run side by side it takes as many connections, hence a pool.
+
+use anyhow::{Context, Result};
+use futures_util::future::try_join_all;
+use scratch_postgres::{Postgres, far_away};
+use timing::{
+    Timings,
+    law::{max, sum},
+    ticks,
+};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_postgres::{Client, Connection, NoTls, Statement, connect};
+use tracing::{info, instrument, warn};
+
+use crate::options::Options;
+
+const ORDERS: [u32; 10] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
+
+pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
+    let postgres = Postgres::choose(options.postgres.as_ref(), t).await?;
+    info!("{postgres}");
+
+    // A network in between, on which a round trip takes a tick.
+    let far = far_away(postgres.url(), ticks(1)).await?;
+    let far = Shop::open(far).await?;
+    let queries = in_turn(&far, 0);
+    t.time("far away, in turn", sum([1; 10]), queries).await?;
+    let queries = together(&far, 0);
+    t.time("far away, together", max([1; 10]), queries).await?;
+
+    let near = connect(postgres.url(), NoTls).await?;
+    let near = Shop::open(near).await?;
+    let queries = in_turn(&near, 1);
+    t.time("at work, in turn", sum([1; 10]), queries).await?;
+    let queries = together(&near, 1);
+    t.time("at work, together", sum([1; 10]), queries).await?; // the law of the line above
+
+    let shops = ORDERS.map(async |_| Shop::open(connect(postgres.url(), NoTls).await?).await);
+    let shops = try_join_all(shops).await?;
+    let queries = ORDERS.iter().zip(&shops);
+    let queries = try_join_all(queries.map(|(order, shop)| shop.packs(*order, 1)));
+    t.time("at work, ten connections", max([1; 10]), queries)
+        .await?;
+    Ok(())
+}
+
+async fn in_turn(shop: &Shop, work: u32) -> Result<()> {
+    for order in ORDERS {
+        shop.packs(order, work).await?;
+    }
+    Ok(())
+}
+
+/// Each query hands its message to the connection when it is polled for the first time, and then waits for its answer.
+/// So all of them are sent before the first is answered.
+async fn together(shop: &Shop, work: u32) -> Result<()> {
+    try_join_all(ORDERS.map(|order| shop.packs(order, work))).await?;
+    Ok(())
+}
+
+/// A client with its prepared statement. Unprepared, each query would prepare itself first, a round trip more.
+struct Shop {
+    client: Client,
+    pack: Statement,
+}
+
+impl Shop {
+    /// A client does nothing without its connection: that sends and receives, and ends when the client is dropped.
+    async fn open<S, T>((client, connection): (Client, Connection<S, T>)) -> Result<Self>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        tokio::spawn(async {
+            if let Err(error) = connection.await.context("the connection") {
+                warn!("{error:#}");
+            }
+        });
+        let pack = client.prepare("select pg_sleep($1)").await?;
+        Ok(Self { client, pack })
+    }
+
+    /// The server works on it for this many ticks.
+    #[instrument(ret, err, skip(self))]
+    async fn packs(&self, order: u32, work: u32) -> Result<()> {
+        let seconds = ticks(work).as_secs_f64();
+        self.client.execute(&self.pack, &[&seconds]).await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use timing::report::{Lane, Variant};
+
+    async fn measured() -> Option<Timings> {
+        scratch_postgres::for_test().await?;
+        Some(Timings::of(async |t| run(t, &Options::default()).await).await)
+    }
+
+    /// How many queries were sent before the first was answered.
+    fn sent_before_an_answer(variant: &Variant) -> usize {
+        let first = variant.lanes.iter().map(|lane| lane.end).min();
+        let sent = |lane: &&Lane| Some(lane.polls[0].end) <= first;
+        variant.lanes.iter().filter(sent).count()
+    }
+
+    #[tokio::test]
+    async fn together_ten_queries_are_under_way_and_in_turn_one() {
+        let Some(t) = measured().await else { return };
+        for place in ["far away", "at work"] {
+            let of = |way| sent_before_an_answer(&t[&*format!("{place}, {way}")]);
+            assert_eq!((of("in turn"), of("together")), (1, 10), "{place}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_round_trip_is_waited_for_in_turn_each_time_and_together_once() {
+        let Some(t) = measured().await else { return };
+        let (in_turn, together) = (&t["far away, in turn"], &t["far away, together"]);
+        assert!(in_turn.elapsed >= ticks(10) && together.elapsed >= ticks(1));
+        // A tenth, and a bound that leaves room for a slow machine.
+        assert!(together.elapsed < in_turn.elapsed / 2);
+    }
+
+    #[tokio::test]
+    async fn one_session_works_on_one_statement_after_another_in_their_order() {
+        let Some(t) = measured().await else { return };
+        let together = &t["at work, together"];
+        assert!(together.elapsed >= ticks(10));
+        for order in ORDERS {
+            let lane = together.lane(&format!("packs({order},"));
+            assert!(lane.end >= ticks(order), "{order}");
+        }
+    }
+
+    #[tokio::test]
+    async fn ten_sessions_work_side_by_side() {
+        let Some(t) = measured().await else { return };
+        let (one, ten) = (&t["at work, together"], &t["at work, ten connections"]);
+        assert!(ten.elapsed >= ticks(1) && ten.elapsed < one.elapsed / 2);
+    }
+}
