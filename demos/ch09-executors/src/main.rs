@@ -9,6 +9,7 @@ mod device_thread;
 mod frames;
 mod hybrid;
 mod job_size;
+mod models;
 mod orphans;
 mod process_pool;
 mod subprocess;
@@ -18,7 +19,7 @@ mod thread_pool;
 mod worker_process;
 
 chapter::lessons![
-    workers [worker_process::works as reader];
+    workers [worker_process::works as reader, models::waits as reader];
     on_loop blocking_io,
     off_loop thread_pool,
     on_loop cpu,
@@ -33,6 +34,7 @@ chapter::lessons![
     off_loop block_in_place,
     off_loop bridge,
     on_loop device_thread,
+    off_loop models,
     off_loop abort_blocking,
     on_loop hybrid,
 ];
