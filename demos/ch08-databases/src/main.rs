@@ -13,6 +13,7 @@ mod pool_limits;
 mod postgres;
 mod rollback_on_drop;
 mod sqlite;
+mod sqlite_file;
 mod sqlite_rows;
 mod transaction;
 mod wal;
@@ -25,6 +26,7 @@ chapter::lessons![
     on_loop wal,
     on_loop wal_at_work,
     on_loop begin_immediate,
+    on_loop sqlite_file,
     on_loop postgres,
     on_loop parameters,
     on_loop database_error,
