@@ -13,13 +13,14 @@ mod models;
 mod orphans;
 mod process_pool;
 mod subprocess;
+mod switch_cost;
 mod sync_to_async;
 mod terminate;
 mod thread_pool;
 mod worker_process;
 
 chapter::lessons![
-    workers [worker_process::works as reader, models::waits as reader];
+    workers [worker_process::works as reader, models::waits as reader, switch_cost::hands_back as reader];
     on_loop blocking_io,
     off_loop thread_pool,
     on_loop cpu,
@@ -35,6 +36,7 @@ chapter::lessons![
     off_loop bridge,
     on_loop device_thread,
     off_loop models,
+    on_loop switch_cost,
     off_loop abort_blocking,
     on_loop hybrid,
 ];

@@ -93,3 +93,20 @@ fn waits(process: &str) -> bool {
     let line = fs::read_to_string(format!("/proc/{process}/cmdline"));
     line.is_ok_and(|line| line.contains("models::waits"))
 }
+
+#[test]
+fn in_switch_cost_a_part_comes_back_each_time_whoever_the_partner_is() {
+    let output = Command::new(env!("CARGO_BIN_EXE_ch09-executors"))
+        .args(["switch-cost", "--json", "-"])
+        .output()
+        .unwrap();
+    let report: Report = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let lesson = &report.lessons[0];
+    assert_eq!(lesson.outcome, Outcome::Ran);
+    assert_eq!(lesson.variants.len(), 3);
+    for variant in &lesson.variants {
+        assert_eq!(variant.runs.len(), 5, "{}", variant.label);
+        assert_eq!(*variant.count("handed over"), 2_000, "{}", variant.label);
+    }
+}
