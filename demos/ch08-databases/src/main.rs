@@ -1,5 +1,7 @@
 //! Pools, transactions, queues in a table.
 
+mod bad_row;
+mod batch_insert;
 mod begin_immediate;
 mod database_error;
 mod in_list;
@@ -35,6 +37,8 @@ chapter::lessons![
     on_loop pool_heals,
     on_loop pool_crowd,
     on_loop in_list,
+    on_loop batch_insert,
+    on_loop bad_row,
     on_loop transaction,
     on_loop rollback_on_drop,
     on_loop pipelining,
