@@ -13,6 +13,7 @@ mod pool_crowd;
 mod pool_heals;
 mod pool_limits;
 mod postgres;
+mod query_timeout;
 mod rollback_on_drop;
 mod sqlite;
 mod sqlite_file;
@@ -42,4 +43,5 @@ chapter::lessons![
     on_loop transaction,
     on_loop rollback_on_drop,
     on_loop pipelining,
+    on_loop query_timeout,
 ];
