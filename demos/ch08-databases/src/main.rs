@@ -5,6 +5,8 @@ mod batch_insert;
 mod begin_immediate;
 mod database_error;
 mod in_list;
+mod mysql;
+mod mysql_in_list;
 mod options;
 mod parameters;
 mod pipelining;
@@ -44,4 +46,6 @@ chapter::lessons![
     on_loop rollback_on_drop,
     on_loop pipelining,
     on_loop query_timeout,
+    on_loop mysql,
+    on_loop mysql_in_list,
 ];
