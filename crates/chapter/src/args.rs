@@ -38,7 +38,7 @@ pub struct Args<O: clap::Args> {
     #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = tick, allow_hyphen_values = true)]
     pub tick: Duration,
 
-    /// Name every poll that took this long or longer
+    /// Name each poll that took so long; not with --virtual
     #[arg(long, value_name = "DURATION", value_parser = slow, allow_hyphen_values = true)]
     pub slow: Option<Duration>,
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use timing::{
     draw::{self, Pen},
-    report::{Build, Lesson, Outcome, Variant, Verdict},
+    report::{Build, Clock, Lesson, Outcome, Variant, Verdict},
 };
 
 use crate::{
@@ -13,8 +13,8 @@ use crate::{
     screen::Screen,
 };
 
-/// Sentences about slow polls that stand below a lesson unasked.
-const MOST_SLOW: usize = 3;
+/// Sentences about slow polls that stand below a lesson unasked, and asked for.
+const MOST_SLOW: (usize, usize) = (3, 20);
 
 pub struct Page<'a, O> {
     catalogue: &'a Catalogue<'a, O>,
@@ -24,6 +24,7 @@ pub struct Page<'a, O> {
     drawn: bool,
     /// How many slow polls are named, and whether the reader asked for them.
     slow: (usize, bool),
+    clock: Clock,
     check: bool,
 }
 
@@ -33,6 +34,7 @@ impl<'a, O: clap::Args> Page<'a, O> {
         args: &Args<O>,
         screen: Arc<Screen>,
         pen: Pen,
+        clock: Clock,
     ) -> Self {
         let drawn = match args.timeline {
             When::Auto => args.repeat == 1,
@@ -40,13 +42,15 @@ impl<'a, O: clap::Args> Page<'a, O> {
             When::Never => false,
         };
         let asked = args.slow.is_some();
-        let slow = (if asked { usize::MAX } else { MOST_SLOW }, asked);
+        let (unasked, most) = MOST_SLOW;
+        let slow = (if asked { most } else { unasked }, asked);
         Self {
             catalogue,
             screen,
             pen,
             drawn,
             slow,
+            clock,
             check: args.check,
         }
     }
@@ -93,7 +97,7 @@ impl<'a, O: clap::Args> Page<'a, O> {
 
     fn slow_polls(&self, lesson: &Lesson) {
         let (most, asked) = self.slow;
-        let slow = draw::slow_polls(lesson, self.pen.slow, asked);
+        let slow = draw::slow_polls(lesson, self.pen, asked);
         if slow.is_empty() && !asked {
             return;
         }
@@ -103,10 +107,15 @@ impl<'a, O: clap::Args> Page<'a, O> {
         }
         let threshold = shown(self.pen.slow);
         if slow.len() > most {
-            self.line(&format!(
-                "  … {} more: see --slow {threshold}",
-                slow.len() - most
-            ));
+            let way_on = if asked {
+                "--json".to_owned()
+            } else {
+                format!("--slow {threshold}")
+            };
+            let more = slow.len() - most;
+            self.line(&format!("  … {more} more: see {way_on}"));
+        } else if slow.is_empty() && self.clock == Clock::Virtual {
+            self.line("  no poll is slow on the virtual clock: it stands still while one runs");
         } else if slow.is_empty() {
             self.line(&format!("  no poll took {threshold} or longer"));
         }

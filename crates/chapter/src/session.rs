@@ -157,7 +157,7 @@ impl<'a, O: clap::Args> Session<'a, O> {
             args,
             conditions,
             narration,
-            page: Page::new(catalogue, args, screen.clone(), pen),
+            page: Page::new(catalogue, args, screen.clone(), pen, clock),
         }
     }
 

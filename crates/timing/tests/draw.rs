@@ -153,8 +153,8 @@ async fn a_blocked_loop_is_a_solid_bar_and_is_named() {
     let drawn = without_colour(&timeline(&lesson, PLAIN));
     let bars = drawn.lines().filter(|line| line.contains("##########"));
     assert_eq!(bars.count(), 2, "{drawn}");
-    assert_eq!(slow_polls(&lesson, FULL.slow, false).len(), 2);
-    assert!(slow_polls(&lesson, FULL.slow, false)[0].contains("held the loop for 1"));
+    assert_eq!(slow_polls(&lesson, FULL, false).len(), 2);
+    assert!(slow_polls(&lesson, FULL, false)[0].starts_with("blocked: nap("));
 }
 
 #[tokio::test(start_paused = true)]

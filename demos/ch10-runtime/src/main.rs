@@ -6,6 +6,7 @@ mod own_runtime;
 mod paused_clock;
 mod pin;
 mod runtime_end;
+mod slow_poll;
 
 chapter::lessons![
     off_loop paused_clock,
@@ -14,4 +15,5 @@ chapter::lessons![
     off_loop own_runtime,
     off_loop runtime_end,
     on_loop pin,
+    on_loop slow_poll,
 ];

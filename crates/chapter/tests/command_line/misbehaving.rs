@@ -4,7 +4,11 @@ use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 use chapter::{Folder, Lesson, NoOptions, Run, Watch, Worker};
-use timing::{Timings, law::exactly, ticks};
+use timing::{
+    Timings,
+    law::{exactly, none},
+    ticks,
+};
 use tokio::{io::AsyncWriteExt, time::sleep};
 use tracing::{info, instrument};
 
@@ -59,6 +63,21 @@ fn main() -> ExitCode {
             module: "talks",
             source: "//! # Talks a lot\n",
             run: Run::OnLoop(|t, _| Box::pin(talks(t))),
+        },
+        Lesson {
+            module: "holds",
+            source: "//! # Holds its loop, in every kind of lane\n",
+            run: Run::OnLoop(|t, _| Box::pin(holds(t))),
+        },
+        Lesson {
+            module: "holds_a_worker",
+            source: "//! # Holds one thread of several\n",
+            run: Run::MultiThread(|t, _| Box::pin(holds_a_worker(t))),
+        },
+        Lesson {
+            module: "holds_again_and_again",
+            source: "//! # Holds its loop often\n",
+            run: Run::OnLoop(|t, _| Box::pin(holds_again_and_again(t))),
         },
         Lesson {
             module: "works_apart",
@@ -189,12 +208,16 @@ async fn waits(t: &mut Timings) -> Result<()> {
 }
 
 fn blocks() -> Result<()> {
+    blocks_for(Duration::from_secs(60));
+    Ok(())
+}
+
+fn blocks_for(long: Duration) {
     #[expect(
         clippy::disallowed_methods,
         reason = "a blocked loop is what is tested"
     )]
-    std::thread::sleep(Duration::from_secs(60));
-    Ok(())
+    std::thread::sleep(long);
 }
 
 async fn cleans_up_slowly(t: &mut Timings) -> Result<()> {
@@ -210,6 +233,50 @@ async fn talks(t: &mut Timings) -> Result<()> {
     })
     .await;
     Ok(())
+}
+
+async fn holds(t: &mut Timings) -> Result<()> {
+    let long = Duration::from_millis(80);
+    t.time("a spawned task", none(), tokio::spawn(naps(1, long)))
+        .await?;
+    t.time("a future in join!", none(), async {
+        tokio::join!(cook("tea", 1), naps(2, long))
+    })
+    .await;
+    let calls = calls(|| dozes(3, long));
+    t.time("a function it calls", none(), calls).await;
+    let job = tokio::task::spawn_blocking(move || dozes(4, long));
+    t.time("a blocking thread", none(), job).await?;
+    Ok(())
+}
+
+async fn holds_a_worker(t: &mut Timings) -> Result<()> {
+    let task = tokio::spawn(naps(5, Duration::from_millis(80)));
+    t.time("on a worker", none(), task).await?;
+    Ok(())
+}
+
+async fn holds_again_and_again(t: &mut Timings) -> Result<()> {
+    let nap = |nap| naps(nap, Duration::from_millis(2));
+    let naps = futures_util::future::join_all((0..25).map(nap));
+    t.time("25 naps", none(), naps).await;
+    Ok(())
+}
+
+#[instrument(ret, skip(long))]
+async fn naps(nap: u32, long: Duration) {
+    blocks_for(long);
+}
+
+/// Another lane around that of the function that blocks.
+#[instrument(ret, skip_all)]
+async fn calls(blocks: impl FnOnce()) {
+    blocks();
+}
+
+#[instrument(ret, skip(long))]
+fn dozes(nap: u32, long: Duration) {
+    blocks_for(long);
 }
 
 #[instrument(ret)]

@@ -165,8 +165,51 @@ fn narration_stops_after_twenty_lines_and_says_how_much_it_left_out() {
 
 #[test]
 fn slow_names_polls_or_says_there_were_none() {
-    let text = stdout(&run(&["keeps", "--virtual", "--slow", "10ms"]));
-    assert!(text.contains("no poll took 10ms or longer"), "{text}");
+    let text = stdout(&run(&["keeps", "--slow", "1h"]));
+    assert!(text.contains("no poll took 1h or longer"), "{text}");
+    let text = stdout(&run(&["holds", "--slow", "50ms"]));
+    for named in [
+        "a spawned task: naps(1) held the loop for ",
+        "a future in join!: naps(2) held the loop for ",
+        "a function it calls: dozes(3) held the loop for ",
+        "a blocking thread: dozes(4) kept another thread for ",
+    ] {
+        assert!(text.contains(named), "{named}\n{text}");
+    }
+    // The lane that polls a slow one is not to blame.
+    let named = |text: &str| text.lines().filter(|line| line.ends_with(" ms")).count();
+    assert_eq!(named(&text), 4, "{text}");
+    // Unasked they are those that hold the loop.
+    let text = stdout(&run(&["holds"]));
+    assert_eq!(named(&text), 3, "{text}");
+}
+
+#[test]
+fn slow_names_the_tasks_of_worker_threads_too() {
+    let text = stdout(&run(&["holds-a-worker", "--slow", "50ms"]));
+    let named = "on a worker: naps(5) kept another thread for ";
+    assert!(text.contains(named), "{text}");
+}
+
+#[test]
+fn slow_names_twenty_and_says_how_many_more_there_are() {
+    let text = stdout(&run(&["holds-again-and-again", "--slow", "1ms"]));
+    assert_eq!(text.matches(" held the loop for ").count(), 20, "{text}");
+    assert!(text.contains("… 5 more: see --json"), "{text}");
+}
+
+#[test]
+fn slow_says_that_the_virtual_clock_shows_nothing() {
+    let text = stdout(&run(&[
+        "holds-again-and-again",
+        "--virtual",
+        "--slow",
+        "1ms",
+    ]));
+    assert!(
+        text.contains("no poll is slow on the virtual clock"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -21,7 +21,7 @@
 //! let pen = Pen { ascii: true, slow: Duration::from_millis(50) };
 //! assert!(table(&lesson, pen).contains("measured"));
 //! assert!(timeline(&lesson, pen).contains("pour(2)"));
-//! assert!(slow_polls(&lesson, Duration::from_secs(1), true).is_empty());
+//! assert!(slow_polls(&lesson, pen, true).is_empty());
 //! ```
 
 use std::{borrow::Cow, time::Duration};
