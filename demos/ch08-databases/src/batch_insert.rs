@@ -1,4 +1,4 @@
-//! # Ten thousand rows: one by one, pipelined, or in one statement
+//! # Ten thousand rows: one by one, or in one statement
 //!
 //! A shop enters 10 000 sales, six ways. By row it is 10 000 statements, and each is a commit. In one transaction
 //! there is 1 commit, and still each statement waits for the answer to the one before. Pipelined, up to 256 are under

@@ -20,6 +20,7 @@ mod rollback_on_drop;
 mod sqlite;
 mod sqlite_file;
 mod sqlite_rows;
+mod stream_rows;
 mod transaction;
 mod wal;
 mod wal_at_work;
@@ -46,6 +47,7 @@ chapter::lessons![
     on_loop rollback_on_drop,
     on_loop pipelining,
     on_loop query_timeout,
+    on_loop stream_rows,
     on_loop mysql,
     on_loop mysql_in_list,
 ];

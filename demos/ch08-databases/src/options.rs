@@ -22,6 +22,15 @@ pub struct Options {
     /// A SQLite file that sqlite-file reads; nothing in it is changed, and it exits with 1 if it can't be read
     #[arg(long, value_name = "FILE")]
     pub sqlite: Option<PathBuf>,
+
+    /// How many rows stream-rows reads [default: 50000]
+    #[arg(long, value_name = "N", value_parser = rows, allow_hyphen_values = true)]
+    pub rows: Option<u32>,
+}
+
+fn rows(text: &str) -> Result<u32, String> {
+    let rule = "1000 to 10000000 rows\nfor instance: --rows 1000000";
+    chapter::number(text, 1_000..=10_000_000, rule)
 }
 
 impl Options {

@@ -1,0 +1,47 @@
+//! How much memory `stream-rows` needs, in a process in which nothing else runs.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test says no by panicking, its helpers too"
+)]
+
+use std::process::Command;
+
+use timing::report::{Outcome, Report, Value, Variant};
+
+fn kib(variant: &Variant) -> i64 {
+    match variant.count("KiB at the peak") {
+        Value::Whole(kib) => *kib,
+        other => panic!("{other:?} is no number of KiB"),
+    }
+}
+
+async fn measured(rows: &str) -> Option<Vec<Variant>> {
+    scratch_postgres::for_test().await?;
+    let output = Command::new(env!("CARGO_BIN_EXE_ch08-databases"))
+        .args(["stream-rows", "--rows", rows, "--json", "-"])
+        .env_remove("DATABASE_URL")
+        .output()
+        .unwrap();
+    let mut report: Report = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let lesson = report.lessons.remove(0);
+    assert_eq!(lesson.outcome, Outcome::Ran);
+    Some(lesson.variants)
+}
+
+#[tokio::test]
+async fn all_rows_take_ten_times_the_memory_of_a_stream_and_it_grows_with_their_number() {
+    let Some(few) = measured("10000").await else {
+        return;
+    };
+    let many = measured("50000").await.unwrap();
+    let ([all, ways @ ..], [fewer, _, _, _]) = (&many[..], &few[..]) else {
+        panic!("four ways");
+    };
+    assert!(kib(all) > 3 * kib(fewer));
+    assert_eq!(ways.len(), 3);
+    for way in ways {
+        assert!(kib(all) > 10 * kib(way), "{} {}", way.label, kib(way));
+    }
+}
