@@ -7,6 +7,7 @@ mod database_error;
 mod in_list;
 mod mysql;
 mod mysql_in_list;
+mod job_queue;
 mod options;
 mod parameters;
 mod pipelining;
@@ -26,6 +27,7 @@ mod wal;
 mod wal_at_work;
 
 chapter::lessons![
+    workers [job_queue::packs, job_queue::marks_first];
     options::Options;
     on_loop sqlite,
     on_loop sqlite_rows,
@@ -50,4 +52,5 @@ chapter::lessons![
     on_loop stream_rows,
     on_loop mysql,
     on_loop mysql_in_list,
+    on_loop job_queue,
 ];
