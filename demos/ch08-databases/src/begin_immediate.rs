@@ -2,9 +2,10 @@
 //!
 //! Five clerks sell a pear each: read the stock, take the money, write the stock minus one. Without a transaction all
 //! five sell and 4 of the updates are lost. In a plain `BEGIN` nothing is lost, but 4 of the 5 are refused, at once,
-//! however long `busy_timeout` is: each has read, so none can let another one write first. `BEGIN IMMEDIATE` takes the
-//! lock before the read: all 5 sell, 0 are refused, in turn, and nobody has to try again. `busy_timeout` is for that
-//! wait: a lock that is held for longer is refused after it.
+//! however long `busy_timeout` is: the writer waits until no other transaction reads, so a reader who waited for the
+//! writer would wait for ever. `BEGIN IMMEDIATE` takes the lock before the read: all 5 sell in turn, 0 are refused,
+//! and nobody has to try again. `busy_timeout` is for that wait: where a lock is held for longer, the refusal comes
+//! then.
 //!
 //! asyncio: sqlite3.OperationalError, isolation_level, BEGIN IMMEDIATE, database is locked
 //!
@@ -18,9 +19,9 @@
 //! await db.commit()
 //! ```
 //!
-//! Not the same: unless told otherwise Python begins a transaction before the update, and the select stands outside of
-//! it, so it is the first variant. `isolation_level="IMMEDIATE"` changes only how it begins, not where. sqlx begins
-//! where the code says so: `begin` is a plain `BEGIN`, `begin_with` takes the statement.
+//! Not the same: unless told otherwise Python begins a transaction before the update, and the select stands outside
+//! of it, so it is the first variant. `isolation_level="IMMEDIATE"` changes only how it begins, not where. sqlx
+//! begins where the code says so: `begin` is a plain `BEGIN`, `begin_with` takes the statement.
 
 use std::{path::Path, time::Duration};
 
@@ -108,8 +109,8 @@ async fn read_stock(shop: &mut SqliteConnection) -> sqlx::Result<i64> {
     select.fetch_one(shop).await
 }
 
-/// A transaction that has read keeps the others from changing what it saw. Of two that both want to write, neither
-/// could go on, so SQLite refuses the second one without a wait.
+/// A transaction that has read keeps the others from committing. Of two that have read and want to write, each would
+/// wait for the end of the other, so SQLite refuses the second one without a wait.
 #[instrument(ret, err, skip(shop))]
 async fn writes(clerk: u32, shop: &mut SqliteConnection, pears: i64) -> sqlx::Result<()> {
     let update = sqlx::query("update stock set pears = ?").bind(pears);

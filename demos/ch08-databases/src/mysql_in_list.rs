@@ -1,8 +1,8 @@
 //! # A list of ids in MySQL, and the list that is empty
 //!
-//! MySQL has no arrays, so a list of ids is a parameter for each of them. `QueryBuilder` writes them: 1 000 rows go in
-//! with 1 insert, 3 ids find 3 rows. For an empty list the same code writes `in ()`, which isn't SQL: 1064, a syntax
-//! error that no test with one id shows. Whoever builds such a text has to answer the empty list without it: 0 rows.
+//! MySQL has no arrays, so a list of ids is a parameter for each of them. `QueryBuilder` writes them: 1 000 rows go
+//! in with 1 insert, 3 ids find 3 rows. For an empty list the same code writes `in ()`, which isn't SQL: error 1064,
+//! and no test with one id shows it. The empty list needs an answer of its own, without a query: 0 rows.
 //!
 //! asyncio: aiomysql.DictCursor, IN, executemany
 //!

@@ -1,10 +1,10 @@
 //! # A database file that may be anything
 //!
-//! A file called shop.db may be missing, a folder, a text, or cut off. To connect is not to read: 4 of 6 are connected,
-//! because SQLite looks at the file when the first statement needs it, and 2 of the 6 can be read, a good one and an
-//! empty one. So the fault of a file comes from some query, hours later or at once: read something before you rely on
-//! it. `cargo demo databases/sqlite-file --sqlite FILE` lists the tables of a file of yours and their rows. It is
-//! opened with `read_only`, so nothing in it changes; a fault is exit code 1.
+//! A file called shop.db may be missing, a folder, a text, or cut off. To connect is not to read: 4 of 6 are
+//! connected, because SQLite looks at the file when the first statement needs it, and 2 of the 6 can be read, a good
+//! one and an empty one. So the fault of a file comes from some query, hours later or at once: read something before
+//! you rely on it. `cargo demo databases/sqlite-file --sqlite FILE` lists the tables of a file of yours and their
+//! rows. It is opened with `read_only`, so nothing in it changes; a fault is exit code 1.
 //!
 //! asyncio: sqlite3.DatabaseError, sqlite3.connect mode=ro, OperationalError
 //!

@@ -1,9 +1,9 @@
 //! # One row, perhaps one, all of them, or one by one
 //!
 //! Which function reads the rows says what a missing row means, and how many rows are in memory at a time.
-//! `fetch_one` is an error where there is no row, `fetch_optional` is `None`. `fetch_all` holds all orders of the shop:
-//! about 8 MiB for 100 000, and a tenth of that for 10 000. `fetch` is a stream. It reads the same 100 000 with less
-//! than 64 KiB, and no fewer orders need less: a row that was handed over is freed before the next one is asked for.
+//! `fetch_one` is an error where there is no row, `fetch_optional` is `None`. `fetch_all` holds all orders of the
+//! shop: about 8 MiB for 100 000, and about a tenth of that for 10 000. `fetch` is a stream and takes less than 64
+//! KiB for either number: each row is freed before the next one is asked for.
 //!
 //! asyncio: async for, fetchone, fetchall, aiosqlite.Row
 //!
@@ -17,11 +17,11 @@
 //!     async for id, customer, cents in cursor: ...
 //! ```
 //!
-//! Not the same: `fetchone` returns None where there is no row, and the code fails where it uses that. Here the caller
-//! chooses between an error and an `Option`. There is no `async for`; `try_next` asks for the next row, and its `?`
-//! tells of an error in the middle. The stream borrows its connection: a second query on it, before the stream is
-//! dropped, doesn't compile. A cursor of Python hands over each value with the type that it has; `query_as` turns a
-//! row into a tuple of the types that are written down, or fails.
+//! Not the same: `fetchone` returns None where there is no row, and the code fails where it uses that. Here the
+//! caller chooses between an error and an `Option`. There is no `async for`; `try_next` asks for the next row, and
+//! its `?` tells of an error in the middle. The stream borrows its connection: a second query on it, before the
+//! stream is dropped, doesn't compile. A cursor of Python hands over each value with the type that it has; `query_as`
+//! turns a row into a tuple of the types that are written down, or fails.
 
 use std::path::Path;
 
@@ -94,7 +94,7 @@ async fn may_find(shop: &mut SqliteConnection, id: i64) -> Result<Option<Order>,
     sqlx::query_as(select).bind(id).fetch_optional(shop).await // <- the difference
 }
 
-/// Neither this nor the next is a lane: what the recorder keeps of every poll would be counted as memory of the rows.
+/// Neither of these two is a lane: what the recorder keeps of every poll would be counted as memory of the rows.
 async fn holds_all(shop: &mut SqliteConnection, peak: &mut Peak) -> Result<usize> {
     let orders: Vec<Order> = sqlx::query_as("select id, customer, cents from orders")
         .fetch_all(shop)
@@ -104,8 +104,9 @@ async fn holds_all(shop: &mut SqliteConnection, peak: &mut Peak) -> Result<usize
 }
 
 async fn reads_one_by_one(shop: &mut SqliteConnection, peak: &mut Peak) -> Result<usize> {
-    let mut orders =
-        sqlx::query_as::<_, Order>("select id, customer, cents from orders").fetch(shop); // <- the difference: SQLite's thread waits while 50 rows lie ready
+    // SQLite's thread reads ahead of this task, and waits while 50 rows lie ready.
+    let select = sqlx::query_as::<_, Order>("select id, customer, cents from orders");
+    let mut orders = select.fetch(shop); // <- the difference
     let mut rows = 0;
     while let Some(_order) = orders.try_next().await? {
         rows += 1;
@@ -132,8 +133,8 @@ async fn places_orders(shop: &mut SqliteConnection, more: i64) -> Result<()> {
     Ok(())
 }
 
-/// The most memory that this program asked for more than at the start, of all moments that were looked at. What SQLite
-/// takes for itself is not in it: that is C, and its cache has the same bound in both ways of reading.
+/// The most memory that this program asked for more than at the start, of all moments that were looked at. What
+/// SQLite takes for itself is not in it: that is C, and its cache has the same bound in both ways of reading.
 struct Peak {
     start: Usage,
     bytes: usize,

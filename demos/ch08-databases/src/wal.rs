@@ -1,10 +1,10 @@
 //! # WAL: readers and a writer that don't wait for each other
 //!
 //! SQLite keeps what a transaction changes in one of two ways. With the rollback journal, which is the default, reads
-//! and writes exclude each other: while a sale is written, 0 of 4 reads are let in, and while somebody reads, 0 of 1
-//! sales can be committed. With the write-ahead log (WAL) 4 of 4 reads are let in and see the stock as it was before
-//! the sale, and the sale is committed beside a read. There is one writer at a time in both: a second one is let in 0
-//! times.
+//! and commits exclude each other: while a sale has the file for its commit, 0 of 4 reads are let in, and while
+//! somebody reads, 0 of 1 sales is committed. With the write-ahead log (WAL) 4 of 4 reads are let in and see the
+//! stock as it was before the sale, and 1 of 1 sales is committed beside a read. There is one writer at a time in
+//! both: beside a write, 0 others are let in.
 //!
 //! asyncio: PRAGMA journal_mode, aiosqlite, threading.Lock
 //!
@@ -16,9 +16,10 @@
 //! ```
 //!
 //! Not the same: nothing, since both languages call the same library. Neither needs a lock of its own around the
-//! database: SQLite has locks in the file, which hold for other processes too. In sqlx the journal is an option of the
-//! connection, `SqliteConnectOptions::journal_mode`; without it the file keeps what it has. What isn't let in is an
-//! error with code 5, "database is locked": at once here, or after the `busy_timeout`, which is 5 s unless it is set.
+//! database: SQLite has locks in the file, which hold for other processes too. In sqlx the journal is an option of
+//! the connection, `SqliteConnectOptions::journal_mode`; without it the file keeps what it has. What isn't let in is
+//! an error with code 5, "database is locked": at once here, or after the `busy_timeout`, which is 5 s unless it is
+//! set.
 
 use std::{path::Path, time::Duration};
 
@@ -74,8 +75,8 @@ impl Shop {
         })
     }
 
-    /// `EXCLUSIVE` is what every commit to a rollback journal needs while it changes the file. Here it is held for as
-    /// long as the four of them ask. In WAL it locks out other writers only.
+    /// With the rollback journal a commit needs the exclusive lock while it changes the file. Here it is held for as
+    /// long as the four of them ask. With WAL this lock keeps out other writers, and no reader.
     #[instrument(ret, err, skip_all)]
     async fn reads_beside_a_write(&mut self) -> Result<usize> {
         let mut write = self.writer.begin_with("BEGIN EXCLUSIVE").await?;

@@ -2,8 +2,8 @@
 //!
 //! For 5 ticks four readers ask for the stock again and again, and a writer sells. With the rollback journal all five
 //! have to wait for each other, and their lanes stand still at the same times. With WAL the readers wait for no lock.
-//! How many reads and writes that makes, and how long a reader waited at most, is measured here, on your disk: in every
-//! run on ours there were several times as many reads with WAL. `busy_timeout` turns a refusal into a wait, so
+//! How many reads and writes that makes, and how long a reader waited at most, is measured here, on your disk: in
+//! every run on ours there were several times as many reads with WAL. `busy_timeout` turns a refusal into a wait, so
 //! all five work to the end in both.
 //!
 //! asyncio: sqlite3.connect timeout, busy_timeout
@@ -15,9 +15,9 @@
 //! await db.execute("pragma journal_mode = wal")
 //! ```
 //!
-//! Not the same: nothing in SQLite. While it waits for a lock it sleeps, on the thread of its connection: in aiosqlite
-//! and in sqlx the event loop goes on, with `sqlite3` alone it stands still. There is no queue: SQLite looks again after
-//! 1 to 100 ms, so who has waited longest needn't be the next one.
+//! Not the same: nothing in SQLite. While it waits for a lock it sleeps, on the thread of its connection: in
+//! aiosqlite and in sqlx the event loop goes on, with `sqlite3` alone it stands still. There is no queue: SQLite
+//! looks again after 1 to 100 ms, so who has waited longest needn't be the next one.
 
 use std::{cell::Cell, path::Path, time::Duration};
 
