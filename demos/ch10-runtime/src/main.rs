@@ -7,6 +7,8 @@ mod paused_clock;
 mod pin;
 mod runtime_end;
 mod slow_poll;
+mod wait_for_all;
+mod who_is_alive;
 
 chapter::lessons![
     off_loop paused_clock,
@@ -16,4 +18,6 @@ chapter::lessons![
     off_loop runtime_end,
     on_loop pin,
     on_loop slow_poll,
+    on_loop who_is_alive,
+    on_loop wait_for_all,
 ];
