@@ -50,7 +50,7 @@ chapter::lessons![
     on_loop pipelining,
     on_loop query_timeout,
     on_loop stream_rows,
+    on_loop job_queue,
     on_loop mysql,
     on_loop mysql_in_list,
-    on_loop job_queue,
 ];

@@ -188,6 +188,35 @@ async fn beside_a_writer_with_wal_it_is_read_as_it_was_committed() {
     held.rollback().await.unwrap();
 }
 
+/// Half of a transaction is in the file, and the journal beside it knows what was there before. To put that back is to
+/// write.
+#[tokio::test]
+async fn a_file_whose_writer_was_killed_is_told_and_a_connection_that_may_write_repairs_it() {
+    let (_folder, file, mut shop) = shop(SqliteJournalMode::Delete).await;
+    let killed = Folder::temporary().unwrap();
+    let left = killed.path().join("shop.db");
+    let half = "pragma cache_size = 1; begin; delete from orders;
+        insert into orders with recursive n(n) as (select 1 union all select n + 1 from n where n < 1000)
+            select hex(zeroblob(500)) from n";
+    sqlx::raw_sql(half).execute(&mut shop).await.unwrap();
+    for name in ["shop.db", "shop.db-journal"] {
+        fs::copy(file.with_file_name(name), left.with_file_name(name)).unwrap();
+    }
+    sqlx::raw_sql("rollback").execute(&mut shop).await.unwrap();
+
+    let before = fs::read(&left).unwrap();
+    let output = program(&left).output().unwrap();
+    assert_fault(&output, &left, "attempt to write a readonly database");
+    assert_eq!(fs::read(&left).unwrap(), before);
+
+    let database = SqliteConnectOptions::new().filename(&left);
+    let mut repaired = database.connect().await.unwrap();
+    let count = sqlx::query_scalar("select count(*) from orders").fetch_one(&mut repaired);
+    let count: i64 = count.await.unwrap();
+    assert_eq!(count, 2);
+    assert_read(&program(&left).output().unwrap());
+}
+
 #[tokio::test]
 async fn a_file_that_may_not_be_read_is_told() {
     let (folder, file) = closed_shop(SqliteJournalMode::Delete).await;
