@@ -18,6 +18,7 @@ mod pool_limits;
 mod postgres;
 mod query_timeout;
 mod rollback_on_drop;
+mod skip_locked;
 mod sqlite;
 mod sqlite_file;
 mod sqlite_rows;
@@ -53,4 +54,6 @@ chapter::lessons![
     on_loop job_queue,
     on_loop mysql,
     on_loop mysql_in_list,
+    on_loop skip_locked,
+    on_loop job_queue,
 ];
