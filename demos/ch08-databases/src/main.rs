@@ -19,6 +19,7 @@ mod postgres;
 mod query_timeout;
 mod rollback_on_drop;
 mod skip_locked;
+mod row_lock;
 mod sqlite;
 mod sqlite_file;
 mod sqlite_rows;
@@ -48,6 +49,7 @@ chapter::lessons![
     on_loop bad_row,
     on_loop transaction,
     on_loop rollback_on_drop,
+    on_loop row_lock,
     on_loop pipelining,
     on_loop query_timeout,
     on_loop stream_rows,
