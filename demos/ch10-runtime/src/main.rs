@@ -1,6 +1,7 @@
 //! Inside the loop.
 
 mod call_later;
+mod exception_handler;
 mod handle;
 mod own_runtime;
 mod paused_clock;
@@ -20,4 +21,5 @@ chapter::lessons![
     on_loop slow_poll,
     on_loop who_is_alive,
     on_loop wait_for_all,
+    on_loop exception_handler,
 ];

@@ -1,9 +1,9 @@
 //! # Waiting for all tasks, from inside one of them
 //!
 //! Three jobs take 1, 2 and 3 ticks, and a fourth task closes the shop when all are done. A `TaskTracker` knows when
-//! that is: after 3 ticks. If the fourth task is tracked, too, it is one of those it waits for: the jobs are done after
-//! 3 ticks, and it still waits when the deadline of 5 has come, with 1 task in the tracker. Nothing is reported, since a
-//! wait for oneself looks like any other wait.
+//! that is: after 3 ticks. If the fourth task is tracked, too, it is one of those it waits for: the jobs are done
+//! after 3 ticks, and it still waits when the deadline of 5 has come, with 1 task in the tracker. Nothing is
+//! reported, since a wait for oneself looks like any other wait.
 //!
 //! asyncio: all_tasks, current_task, gather
 //!
@@ -55,8 +55,8 @@ fn jobs() -> TaskTracker {
     jobs
 }
 
-/// `wait` returns when the tracker is closed and no tracked task is left. While it is open `wait` goes on even without a
-/// task, since another one may come.
+/// `wait` returns when the tracker is closed and no tracked task is left. While it is open `wait` goes on even
+/// without a task, since another one may come.
 #[instrument(ret, skip(jobs))]
 async fn closes(jobs: TaskTracker) {
     jobs.close();

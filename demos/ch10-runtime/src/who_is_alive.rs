@@ -15,8 +15,8 @@
 //!
 //! Not the same: `all_tasks` has the task of `main` in it. What `block_on` runs is no task: `looks` runs there, and
 //! isn't among the 2. `current_task` gives the task, which has a name and can be cancelled; `task::id()` gives a
-//! number, the same one inside the task and at its handle: so for 3 of the 3. Names that tokio itself keeps, and a dump
-//! of the tasks' stacks, are unstable.
+//! number, the same one inside the task and at its handle: so for 3 of the 3. Names that tokio itself keeps, and a
+//! dump of the tasks' stacks, are unstable.
 
 use std::{
     collections::BTreeSet,
