@@ -4,6 +4,7 @@ mod bad_row;
 mod batch_insert;
 mod begin_immediate;
 mod database_error;
+mod failed_statement;
 mod in_list;
 mod job_queue;
 mod mysql;
@@ -18,8 +19,8 @@ mod pool_limits;
 mod postgres;
 mod query_timeout;
 mod rollback_on_drop;
-mod skip_locked;
 mod row_lock;
+mod skip_locked;
 mod sqlite;
 mod sqlite_file;
 mod sqlite_rows;
@@ -49,6 +50,7 @@ chapter::lessons![
     on_loop bad_row,
     on_loop transaction,
     on_loop rollback_on_drop,
+    on_loop failed_statement,
     on_loop row_lock,
     on_loop pipelining,
     on_loop query_timeout,
@@ -57,5 +59,4 @@ chapter::lessons![
     on_loop mysql,
     on_loop mysql_in_list,
     on_loop skip_locked,
-    on_loop job_queue,
 ];
