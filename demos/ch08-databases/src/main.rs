@@ -7,6 +7,7 @@ mod database_error;
 mod failed_statement;
 mod in_list;
 mod job_queue;
+mod listen_notify;
 mod mysql;
 mod mysql_in_list;
 mod options;
@@ -55,6 +56,8 @@ chapter::lessons![
     on_loop pipelining,
     on_loop query_timeout,
     on_loop stream_rows,
+    on_loop listen_notify,
+    on_loop skip_locked,
     on_loop job_queue,
     on_loop mysql,
     on_loop mysql_in_list,
