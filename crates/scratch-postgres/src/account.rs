@@ -55,9 +55,14 @@ impl Account {
     ///
     /// # Errors
     ///
-    /// When the user can't get there: a folder above it is closed to others.
+    /// When the user can't get there, or couldn't remove it: the folder around it is closed to others.
     pub fn takes(&self, folder: &Path) -> Result<()> {
-        self.can_enter(folder.parent().unwrap_or(folder), "TMPDIR")?;
+        let around = folder.parent().unwrap_or(folder);
+        self.can_enter(around, "TMPDIR")?;
+        let about = fs::metadata(around).with_context(|| around.display().to_string())?;
+        if about.permissions().mode() & 0o002 == 0 && about.uid() != self.uid {
+            bail!(self.lacks("write", around, "TMPDIR"));
+        }
         chown(folder, Some(self.uid), Some(self.gid))
             .with_context(|| format!("{} for {}", folder.display(), self.name))
     }
@@ -72,15 +77,19 @@ impl Account {
             let about = fs::metadata(above).with_context(|| above.display().to_string())?;
             let open = about.permissions().mode() & 0o001 != 0;
             if !open && about.uid() != self.uid {
-                bail!(
-                    "PostgreSQL doesn't run as root, and {} may not enter {}; set {setting} to a folder that \
-                     everybody may enter, or run this as another user",
-                    self.name,
-                    above.display()
-                );
+                bail!(self.lacks("enter", above, setting));
             }
         }
         Ok(())
+    }
+
+    fn lacks(&self, right: &str, folder: &Path, setting: &str) -> String {
+        format!(
+            "PostgreSQL doesn't run as root, and {} may not {right} {}; set {setting} to a folder in which \
+             everybody may, or run this as another user",
+            self.name,
+            folder.display()
+        )
     }
 }
 
@@ -111,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_below_a_closed_one_is_named() {
+    fn a_folder_that_is_closed_to_the_user_is_named() {
         let folder = Folder::temporary().unwrap();
         let account = Account {
             name: "somebody".into(),
@@ -121,17 +130,15 @@ mod tests {
         let mode = |mode| fs::set_permissions(folder.path(), PermissionsExt::from_mode(mode));
         mode(0o755).unwrap();
         account.can_enter(folder.path(), "TMPDIR").unwrap();
+        let refusal = |result: Result<()>| result.unwrap_err().to_string();
+        let told = refusal(account.takes(&folder.path().join("pg")));
+        let named = |right| {
+            let path = folder.path().display();
+            format!("somebody may not {right} {path}; set TMPDIR")
+        };
+        assert!(told.contains(&named("write")), "{told}");
         mode(0o700).unwrap();
-        let error = account
-            .can_enter(folder.path(), "TMPDIR")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains(&format!(
-                "somebody may not enter {}; set TMPDIR",
-                folder.path().display()
-            )),
-            "{error}"
-        );
+        let told = refusal(account.can_enter(folder.path(), "TMPDIR"));
+        assert!(told.contains(&named("enter")), "{told}");
     }
 }
