@@ -61,5 +61,4 @@ chapter::lessons![
     on_loop job_queue,
     on_loop mysql,
     on_loop mysql_in_list,
-    on_loop skip_locked,
 ];
