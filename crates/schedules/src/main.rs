@@ -1,5 +1,6 @@
-//! The trays of `sync/condition` under shuttle, which decides at every step which task runs next. A form that is right
-//! hands over every cheque in all schedules. A form with a defect must be caught, or the check is worth nothing.
+//! The trays of `sync/condition` and the executor of `runtime/mini-executor` under shuttle, which decides at every step
+//! what runs next. A form that is right hands over every cheque, and misses no wake, in all schedules. A form with a
+//! defect must be caught, or the check is worth nothing.
 //!
 //! ```sh
 //! cargo run --package schedules --features shuttle
@@ -14,23 +15,38 @@ mod check;
     reason = "only the trays are checked, not the lesson around them"
 )]
 mod condition;
+mod hand_over;
 mod seeded;
 mod trays;
+mod wakes;
 
 use check::check;
+use hand_over::hands_over;
+use wakes::delivers;
 
 fn main() -> ExitCode {
     // A failing schedule panics. It is told below, in a line.
     std::panic::set_hook(Box::new(|_| {}));
     let right = [
-        check::<trays::Registered>("register, then look"),
-        check::<condition::Counted>("two semaphores"),
-        check::<condition::Channel>("a bounded channel"),
+        check("register, then look", hands_over::<trays::Registered>),
+        check("two semaphores", hands_over::<condition::Counted>),
+        check("a bounded channel", hands_over::<condition::Channel>),
+        check("an executor", delivers::<wakes::right::Executor>),
     ];
     let seeded = [
-        check::<trays::LookedFirst>("look, then register"),
-        check::<seeded::OneListWakeOne>("one list of waiters, notify_one"),
-        check::<seeded::KeepsItsWake>("a cancelled waiter keeps its wake"),
+        check("look, then register", hands_over::<trays::LookedFirst>),
+        check(
+            "one list of waiters, notify_one",
+            hands_over::<seeded::OneListWakeOne>,
+        ),
+        check(
+            "a cancelled waiter keeps its wake",
+            hands_over::<seeded::KeepsItsWake>,
+        ),
+        check(
+            "an executor that drops a wake during a poll",
+            delivers::<wakes::defect::Executor>,
+        ),
     ];
     for found in &right {
         println!("{found}");

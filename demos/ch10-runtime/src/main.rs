@@ -3,6 +3,7 @@
 mod call_later;
 mod exception_handler;
 mod handle;
+mod mini_executor;
 mod own_runtime;
 mod paused_clock;
 mod pin;
@@ -18,6 +19,7 @@ chapter::lessons![
     off_loop own_runtime,
     off_loop runtime_end,
     on_loop pin,
+    off_loop mini_executor,
     on_loop slow_poll,
     on_loop who_is_alive,
     on_loop wait_for_all,
