@@ -11,6 +11,7 @@ mod runtime_end;
 mod slow_poll;
 mod wait_for_all;
 mod who_is_alive;
+mod shutdown;
 
 chapter::lessons![
     off_loop paused_clock,
@@ -24,4 +25,5 @@ chapter::lessons![
     on_loop who_is_alive,
     on_loop wait_for_all,
     on_loop exception_handler,
+    on_loop shutdown,
 ];
