@@ -8,12 +8,14 @@ mod own_runtime;
 mod paused_clock;
 mod pin;
 mod runtime_end;
+mod shutdown;
+mod signals;
 mod slow_poll;
 mod wait_for_all;
 mod who_is_alive;
-mod shutdown;
 
 chapter::lessons![
+    workers [signals::listens, signals::does_not_listen];
     off_loop paused_clock,
     off_loop handle,
     off_loop call_later,
@@ -26,4 +28,5 @@ chapter::lessons![
     on_loop wait_for_all,
     on_loop exception_handler,
     on_loop shutdown,
+    on_loop signals,
 ];

@@ -6,7 +6,7 @@
 //! each case accepted = finished + aborted. Who comes while it waits is refused, 2 jobs, and can go elsewhere.
 //! Service managers kill what hasn't ended some time after they asked, so the grace has to be shorter than that.
 //!
-//! asyncio: Event, wait, Task.cancel, all_tasks, TaskGroup
+//! asyncio: Event, wait, Task.cancel, add_done_callback
 //!
 //! ```python
 //! await closing.wait()                       # an asyncio.Event; from here on nothing is accepted
@@ -16,10 +16,10 @@
 //!     await asyncio.gather(*late, return_exceptions=True)    # their clean-up
 //! ```
 //!
-//! Not the same: `gather(*all_tasks())`, often shown for the end of a program, includes the task that calls it, and
-//! waits for ever; the end of `asyncio.run` cancels what is left, and waits for its clean-up. The end of a runtime in
-//! tokio waits for no task. So a program keeps track of its own: a `TaskTracker` counts them, and forgets each one
-//! that has ended, as a set with `add_done_callback(jobs.discard)` does.
+//! Not the same: the end of `asyncio.run` cancels what is left, and waits for its clean-up, so a grace is all that is
+//! missing there. The end of a runtime in tokio waits for no task. So a program keeps track of its own: a
+//! `TaskTracker` counts them, and forgets each one that has ended, as a set with `add_done_callback(jobs.discard)`
+//! does. A job that Python cancels may still wait in its clean-up; a future that is dropped at the limit can't.
 
 use std::{convert::Infallible, future::pending};
 

@@ -1,0 +1,202 @@
+//! # Signals: SIGINT and SIGTERM are events, and exit codes
+//!
+//! A process that doesn't listen is ended by SIGTERM where it stands: of 6 accepted jobs it finishes 0 and aborts 0,
+//! and it has no exit code. One that listens has an event to wait for. It finishes 4 jobs, aborts 2 that take too
+//! long, and says by its exit code why it ended, 128 plus the number of the signal: 143 after SIGTERM, which service
+//! managers send, and 130 after SIGINT, which is Ctrl-C. A second SIGINT changes none of these numbers: once tokio
+//! listens to a signal, the system doesn't end the process for it any more, whether a task waits for it or not.
+//!
+//! asyncio: loop.add_signal_handler, asyncio.Runner, KeyboardInterrupt, SIGINT, SIGTERM
+//!
+//! real clock: processes that get signals
+//!
+//! ```python
+//! closing = asyncio.Event()
+//! for name in (signal.SIGINT, signal.SIGTERM):
+//!     loop.add_signal_handler(name, closing.set)
+//! await closing.wait()
+//! # Then: refuse, finish, abort. And after asyncio.run: sys.exit(143)
+//! ```
+//!
+//! Not the same: without a handler, Ctrl-C cancels the main task of `asyncio.run`, so every `finally` runs, and the
+//! run ends in KeyboardInterrupt; a second Ctrl-C raises that at once. In Rust it ends the process as SIGTERM does,
+//! which is what SIGTERM does in Python, too. `remove_signal_handler` gives the signal back to Python; what tokio has
+//! installed stays until the process ends.
+
+use std::{
+    io::{self, Write},
+    process::{ExitStatus, exit},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use timing::{
+    Timings,
+    law::{at_least, none},
+    ticks,
+};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    join,
+    process::Command,
+    runtime::Builder,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::instrument;
+
+use crate::shutdown::{GRACE, count_notes, day};
+
+pub async fn run(t: &mut Timings) -> Result<()> {
+    if !cfg!(unix) {
+        return Err(chapter::skip("it sends signals: it needs Unix"));
+    }
+    let end = gets(&[("accepted 6", "TERM")], "signals::does_not_listen");
+    let end = t.time("nobody listens", none(), end).await?;
+    count(t, &end);
+
+    let end = gets(&[("accepted 6", "TERM")], "signals::listens");
+    let end = t.time("SIGTERM", at_least(GRACE), end).await?;
+    count(t, &end);
+
+    let end = gets(&[("accepted 6", "INT")], "signals::listens");
+    let end = t.time("SIGINT", at_least(GRACE), end).await?;
+    count(t, &end);
+
+    let twice = [("accepted 6", "INT"), ("closing 1", "INT")];
+    let end = gets(&twice, "signals::listens");
+    let end = t.time("SIGINT twice", at_least(GRACE), end).await?;
+    count(t, &end);
+    Ok(())
+}
+
+/// Run in a process of its own.
+pub fn listens() -> Result<()> {
+    set_tick()?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let code = runtime.block_on(async {
+        // Before the first job is accepted: a signal that came earlier would end the process.
+        let mut signal = Signals::new()?;
+        note("listens", 0);
+        let closing = CancellationToken::new();
+        let closes = async {
+            let code = signal.next().await;
+            note("closing", 1);
+            closing.cancel();
+            code
+        };
+        let (code, ()) = join!(closes, day(closing.clone(), GRACE, note));
+        anyhow::Ok(code)
+    })?;
+    exit(code);
+}
+
+/// The same, except that it makes no listener.
+pub fn does_not_listen() -> Result<()> {
+    set_tick()?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(day(CancellationToken::new(), GRACE, note));
+    Ok(())
+}
+
+/// The signals that ask a process to end, as exit codes.
+pub struct Signals {
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    /// The listeners are installed when this returns. `tokio::signal::ctrl_c()` also listens to SIGINT, but from its
+    /// first poll on.
+    pub fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    pub async fn next(&mut self) -> i32 {
+        tokio::select! {
+            _ = self.interrupt.recv() => 130,
+            _ = self.terminate.recv() => 143,
+        }
+    }
+}
+
+/// Ctrl-C is what every system has.
+#[cfg(not(unix))]
+impl Signals {
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {})
+    }
+
+    pub async fn next(&mut self) -> i32 {
+        tokio::signal::ctrl_c().await.map_or(1, |()| 130)
+    }
+}
+
+/// A line for each event, so that it is known even if the process ends in the next moment.
+pub fn note(what: &str, job: u32) {
+    // An error says that nobody reads any more: then the other process has ended, and this one is about to.
+    let _ = writeln!(io::stdout(), "{what} {job}");
+}
+
+/// What a worker noted, and how it ended.
+#[derive(Debug)]
+pub struct End {
+    signals: usize,
+    notes: Vec<String>,
+    status: ExitStatus,
+}
+
+/// Starts a worker, and sends it each signal when it notes the line beside it.
+#[instrument(ret, err, skip(worker))]
+pub async fn gets(signals: &[(&str, &str)], worker: &str) -> Result<End> {
+    let mut command = chapter::worker(worker)?;
+    let mut child = command
+        .env(TICK, ticks(1).as_millis().to_string())
+        .spawn()?;
+    let _alive = child.stdin.take(); // the worker ends with it
+    let mut lines = BufReader::new(child.stdout.take().context("it is piped")?).lines();
+    let (mut sent, mut notes) = (0, Vec::new());
+    while let Some(line) = lines.next_line().await? {
+        if let Some((_, signal)) = signals.iter().find(|(when, _)| *when == line) {
+            send(signal, child.id().context("it was waited for")?).await?;
+            sent += 1;
+        }
+        notes.push(line);
+    }
+    let status = child.wait().await?;
+    Ok(End {
+        signals: sent,
+        notes,
+        status,
+    })
+}
+
+/// By a shell, which every Unix has: neither std nor tokio sends a signal.
+async fn send(signal: &str, process: u32) -> Result<()> {
+    let kill = format!("kill -{signal} {process}");
+    let sent = Command::new("sh").args(["-c", &kill]).status().await?;
+    ensure!(sent.success(), "{kill}: {sent}");
+    Ok(())
+}
+
+/// How long a tick is in a worker, in ms: `--tick` doesn't reach it by itself.
+const TICK: &str = "WORKSHOP_TICK_MS";
+
+pub fn set_tick() -> Result<()> {
+    let length = std::env::var(TICK)?.parse()?;
+    Ok(timing::set_tick(Duration::from_millis(length))?)
+}
+
+pub fn count(t: &mut Timings, end: &End) {
+    t.count("signals", end.signals);
+    count_notes(t, &end.notes);
+    // `None` for a process that a signal has ended.
+    let code = end.status.code().map(|code| code.to_string());
+    t.count("exit code", code.unwrap_or("none".into()));
+}

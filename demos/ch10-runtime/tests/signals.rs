@@ -1,0 +1,134 @@
+//! Processes that get signals, also at random moments: what was accepted is finished or aborted, and the exit code says
+//! why.
+
+#![cfg(unix)]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test says no by panicking, its helpers too"
+)]
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    io::{BufRead, BufReader, Read},
+    os::unix::process::ExitStatusExt,
+    process::{Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use timing::report::{Lesson, Outcome, Report, Value, Variant};
+use tokio::time::sleep;
+
+const ROUNDS: u64 = 50;
+
+fn lesson(name: &str) -> Lesson {
+    let output = Command::new(env!("CARGO_BIN_EXE_ch10-runtime"))
+        .args([name, "--json", "-"])
+        .output()
+        .unwrap();
+    let mut report: Report = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let lesson = report.lessons.remove(0);
+    assert_eq!(lesson.outcome, Outcome::Ran);
+    lesson
+}
+
+fn numbers(variant: &Variant) -> [i64; 3] {
+    ["accepted", "finished", "aborted"].map(|what| match variant.count(what) {
+        Value::Whole(number) => *number,
+        other => panic!("{what}: {other:?}"),
+    })
+}
+
+/// Starts a worker whose ticks last so many ms, and sends it a signal so long after its first line. Returns what it
+/// noted after that.
+async fn gets(
+    signal: Signal,
+    worker: &str,
+    tick: u32,
+    after: Duration,
+) -> (Vec<String>, ExitStatus) {
+    let mut worker = Command::new(env!("CARGO_BIN_EXE_ch10-runtime"))
+        .args(["worker-of-a-lesson", worker])
+        .env("WORKSHOP_TICK_MS", tick.to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let _alive = worker.stdin.take();
+    let mut notes = BufReader::new(worker.stdout.take().unwrap());
+    let mut first = String::new();
+    notes.read_line(&mut first).unwrap();
+    sleep(after).await;
+    let id = Pid::from_raw(worker.id().cast_signed()).unwrap();
+    kill_process(id, signal).unwrap();
+    // Up to the end of the pipe: whoever else had it open would hold this up.
+    let mut rest = String::new();
+    notes.read_to_string(&mut rest).unwrap();
+    let notes = rest.lines().map(str::to_owned).collect();
+    (notes, worker.wait().unwrap())
+}
+
+fn number_of(notes: &[String], what: &str) -> usize {
+    notes.iter().filter(|note| note.starts_with(what)).count()
+}
+
+async fn at_random_moments(signal: Signal, code: i32) {
+    let random = RandomState::new();
+    let mut aborted_in_all = 0;
+    for round in 0..ROUNDS {
+        let us = random.hash_one(round) % 20_000;
+        let (notes, status) = gets(signal, "signals::listens", 10, Duration::from_micros(us)).await;
+        let [accepted, finished, aborted] =
+            ["accepted", "finished", "aborted"].map(|what| number_of(&notes, what));
+        assert_eq!(accepted, finished + aborted, "{us} µs: {notes:?}");
+        assert_eq!(status.code(), Some(code), "{us} µs: {notes:?}");
+        assert_eq!(number_of(&notes, "closing"), 1, "{us} µs: {notes:?}");
+        aborted_in_all += aborted;
+    }
+    assert_ne!(aborted_in_all, 0, "no round reached the limit");
+}
+
+#[tokio::test]
+async fn whenever_sigint_comes_every_accepted_job_is_accounted_for_and_the_code_is_130() {
+    at_random_moments(Signal::INT, 130).await;
+}
+
+#[tokio::test]
+async fn whenever_sigterm_comes_every_accepted_job_is_accounted_for_and_the_code_is_143() {
+    at_random_moments(Signal::TERM, 143).await;
+}
+
+#[tokio::test]
+async fn without_a_listener_either_signal_ends_the_process_in_the_middle() {
+    for signal in [Signal::INT, Signal::TERM] {
+        // The shortest job takes ten seconds.
+        let after = Duration::from_millis(3);
+        let (notes, status) = gets(signal, "signals::does_not_listen", 10_000, after).await;
+        assert_eq!(status.signal(), Some(signal.as_raw()));
+        assert_eq!(
+            number_of(&notes, "finished") + number_of(&notes, "aborted"),
+            0
+        );
+    }
+}
+
+#[test]
+fn a_process_that_listens_ends_in_order_and_a_second_signal_does_not_hurry_it() {
+    let lesson = lesson("signals");
+    let [deaf, term, int, twice] = lesson.variants.as_slice() else {
+        panic!("four processes")
+    };
+    assert_eq!(numbers(deaf)[1..], [0, 0]);
+    assert_eq!(*deaf.count("exit code"), "none");
+    for (variant, signals, code) in [(term, 1, "143"), (int, 1, "130"), (twice, 2, "130")] {
+        let [accepted, finished, aborted] = numbers(variant);
+        assert!(accepted >= 6, "{}", variant.label);
+        assert_eq!(accepted, finished + aborted, "{}", variant.label);
+        assert_ne!(aborted, 0, "{}", variant.label);
+        assert_eq!(*variant.count("signals"), signals, "{}", variant.label);
+        assert_eq!(*variant.count("exit code"), code, "{}", variant.label);
+        // It has used its time of grace.
+        assert!(variant.elapsed >= variant.law.as_ref().unwrap().bound);
+    }
+}
