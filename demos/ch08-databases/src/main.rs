@@ -27,6 +27,7 @@ mod sqlite_file;
 mod sqlite_rows;
 mod stream_rows;
 mod transaction;
+mod unread_rows;
 mod wal;
 mod wal_at_work;
 
@@ -58,6 +59,7 @@ chapter::lessons![
     on_loop stream_rows,
     on_loop listen_notify,
     on_loop skip_locked,
+    on_loop unread_rows,
     on_loop job_queue,
     on_loop mysql,
     on_loop mysql_in_list,
