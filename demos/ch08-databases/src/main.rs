@@ -10,6 +10,7 @@ mod job_queue;
 mod listen_notify;
 mod mysql;
 mod mysql_in_list;
+mod notify_or_poll;
 mod options;
 mod parameters;
 mod pipelining;
@@ -59,6 +60,7 @@ chapter::lessons![
     on_loop stream_rows,
     on_loop unread_rows,
     on_loop listen_notify,
+    on_loop notify_or_poll,
     on_loop skip_locked,
     on_loop job_queue,
     on_loop mysql,
