@@ -4,6 +4,7 @@ mod call_later;
 mod exception_handler;
 mod handle;
 mod mini_executor;
+mod logging;
 mod own_runtime;
 mod paused_clock;
 mod pin;
@@ -11,6 +12,7 @@ mod runtime_end;
 mod shutdown;
 mod signals;
 mod slow_poll;
+mod span_in_task;
 mod wait_for_all;
 mod who_is_alive;
 
@@ -29,4 +31,6 @@ chapter::lessons![
     on_loop exception_handler,
     on_loop shutdown,
     on_loop signals,
+    on_loop logging,
+    on_loop span_in_task,
 ];
