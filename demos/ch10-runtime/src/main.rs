@@ -14,10 +14,11 @@ mod signals;
 mod slow_poll;
 mod span_in_task;
 mod wait_for_all;
+mod watchdog;
 mod who_is_alive;
 
 chapter::lessons![
-    workers [signals::listens, signals::does_not_listen];
+    workers [signals::listens, signals::does_not_listen, watchdog::task, watchdog::thread, watchdog::at_work];
     off_loop paused_clock,
     off_loop handle,
     off_loop call_later,
@@ -33,4 +34,5 @@ chapter::lessons![
     on_loop signals,
     on_loop logging,
     on_loop span_in_task,
+    on_loop watchdog,
 ];

@@ -40,30 +40,34 @@ use tokio::{
     join,
     process::Command,
     runtime::Builder,
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::instrument;
 
 use crate::shutdown::{GRACE, count_notes, day};
 
+/// In ticks: longer than any of them takes.
+const LONG: u32 = 100;
+
 pub async fn run(t: &mut Timings) -> Result<()> {
     if !cfg!(unix) {
         return Err(chapter::skip("it sends signals: it needs Unix"));
     }
-    let end = gets(&[("accepted 6", "TERM")], "signals::does_not_listen");
+    let end = gets(&[("accepted 6", "TERM")], LONG, "signals::does_not_listen");
     let end = t.time("nobody listens", none(), end).await?;
     count(t, &end);
 
-    let end = gets(&[("accepted 6", "TERM")], "signals::listens");
+    let end = gets(&[("accepted 6", "TERM")], LONG, "signals::listens");
     let end = t.time("SIGTERM", at_least(GRACE), end).await?;
     count(t, &end);
 
-    let end = gets(&[("accepted 6", "INT")], "signals::listens");
+    let end = gets(&[("accepted 6", "INT")], LONG, "signals::listens");
     let end = t.time("SIGINT", at_least(GRACE), end).await?;
     count(t, &end);
 
     let twice = [("accepted 6", "INT"), ("closing 1", "INT")];
-    let end = gets(&twice, "signals::listens");
+    let end = gets(&twice, LONG, "signals::listens");
     let end = t.time("SIGINT twice", at_least(GRACE), end).await?;
     count(t, &end);
     Ok(())
@@ -144,17 +148,26 @@ pub fn note(what: &str, job: u32) {
     let _ = writeln!(io::stdout(), "{what} {job}");
 }
 
-/// What a worker noted, and how it ended.
+/// How many signals a worker was sent, what it noted, and how it ended, if it did.
 #[derive(Debug)]
 pub struct End {
-    signals: usize,
-    notes: Vec<String>,
-    status: ExitStatus,
+    pub signals: usize,
+    pub notes: Vec<String>,
+    pub status: Option<ExitStatus>,
 }
 
-/// Starts a worker, and sends it each signal when it notes the line beside it.
-#[instrument(ret, err, skip(worker))]
-pub async fn gets(signals: &[(&str, &str)], worker: &str) -> Result<End> {
+impl End {
+    pub fn code(&self) -> String {
+        // `code` is `None` for a process that a signal has ended.
+        let code =
+            |status: ExitStatus| status.code().map_or("none".into(), |code| code.to_string());
+        self.status.map_or("still there".into(), code)
+    }
+}
+
+/// Starts a worker, and sends it each signal when it notes the line beside it. After `limit` ticks it is killed.
+#[instrument(ret, err, skip(limit, worker))]
+pub async fn gets(signals: &[(&str, &str)], limit: u32, worker: &str) -> Result<End> {
     let mut command = chapter::worker(worker)?;
     let mut child = command
         .env(TICK, ticks(1).as_millis().to_string())
@@ -162,14 +175,18 @@ pub async fn gets(signals: &[(&str, &str)], worker: &str) -> Result<End> {
     let _alive = child.stdin.take(); // the worker ends with it
     let mut lines = BufReader::new(child.stdout.take().context("it is piped")?).lines();
     let (mut sent, mut notes) = (0, Vec::new());
-    while let Some(line) = lines.next_line().await? {
-        if let Some((_, signal)) = signals.iter().find(|(when, _)| *when == line) {
-            send(signal, child.id().context("it was waited for")?).await?;
-            sent += 1;
+    let to_its_end = async {
+        while let Some(line) = lines.next_line().await? {
+            if let Some((_, signal)) = signals.iter().find(|(when, _)| *when == line) {
+                send(signal, child.id().context("it was waited for")?).await?;
+                sent += 1;
+            }
+            notes.push(line);
         }
-        notes.push(line);
-    }
-    let status = child.wait().await?;
+        anyhow::Ok(child.wait().await?)
+    };
+    let status = timeout(ticks(limit), to_its_end).await.ok().transpose()?;
+    child.kill().await?; // does nothing to one that has ended
     Ok(End {
         signals: sent,
         notes,
@@ -193,10 +210,8 @@ pub fn set_tick() -> Result<()> {
     Ok(timing::set_tick(Duration::from_millis(length))?)
 }
 
-pub fn count(t: &mut Timings, end: &End) {
+fn count(t: &mut Timings, end: &End) {
     t.count("signals", end.signals);
     count_notes(t, &end.notes);
-    // `None` for a process that a signal has ended.
-    let code = end.status.code().map(|code| code.to_string());
-    t.count("exit code", code.unwrap_or("none".into()));
+    t.count("exit code", end.code());
 }

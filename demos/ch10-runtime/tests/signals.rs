@@ -16,7 +16,10 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
-use timing::report::{Lesson, Outcome, Report, Value, Variant};
+use timing::{
+    report::{Lesson, Outcome, Report, Value, Variant},
+    ticks,
+};
 use tokio::time::sleep;
 
 const ROUNDS: u64 = 50;
@@ -33,11 +36,15 @@ fn lesson(name: &str) -> Lesson {
     lesson
 }
 
-fn numbers(variant: &Variant) -> [i64; 3] {
-    ["accepted", "finished", "aborted"].map(|what| match variant.count(what) {
+fn number(variant: &Variant, what: &str) -> i64 {
+    match variant.count(what) {
         Value::Whole(number) => *number,
         other => panic!("{what}: {other:?}"),
-    })
+    }
+}
+
+fn numbers(variant: &Variant) -> [i64; 3] {
+    ["accepted", "finished", "aborted"].map(|what| number(variant, what))
 }
 
 /// Starts a worker whose ticks last so many ms, and sends it a signal so long after its first line. Returns what it
@@ -131,4 +138,35 @@ fn a_process_that_listens_ends_in_order_and_a_second_signal_does_not_hurry_it() 
         // It has used its time of grace.
         assert!(variant.elapsed >= variant.law.as_ref().unwrap().bound);
     }
+}
+
+#[test]
+fn a_blocked_loop_never_hears_of_sigint_and_a_thread_ends_it() {
+    let lesson = lesson("watchdog");
+    let [task, thread, ..] = lesson.variants.as_slice() else {
+        panic!("two that are blocked")
+    };
+    assert_eq!(*task.count("exit code"), "still there");
+    assert_eq!(*thread.count("exit code"), "130");
+    // Not before the loop has had its time to answer.
+    assert!(thread.elapsed >= ticks(2));
+    for variant in [task, thread] {
+        assert_eq!(*variant.count("signals"), 1, "{}", variant.label);
+    }
+}
+
+#[test]
+fn a_loop_that_answers_the_thread_gets_its_grace_until_a_second_signal_comes() {
+    let lesson = lesson("watchdog");
+    let [.., once, twice] = lesson.variants.as_slice() else {
+        panic!("two that are at work")
+    };
+    for (variant, signals) in [(once, 1), (twice, 2)] {
+        assert_eq!(*variant.count("signals"), signals, "{}", variant.label);
+        assert_eq!(*variant.count("exit code"), "130", "{}", variant.label);
+    }
+    assert!(once.elapsed >= ticks(3));
+    // The jobs that take too long are noted as aborted at the end of the grace. Here that doesn't come.
+    assert!(number(once, "aborted") > 0);
+    assert_eq!(number(twice, "aborted"), 0);
 }
