@@ -3,8 +3,8 @@
 mod call_later;
 mod exception_handler;
 mod handle;
-mod mini_executor;
 mod logging;
+mod mini_executor;
 mod own_runtime;
 mod paused_clock;
 mod pin;
@@ -30,9 +30,9 @@ chapter::lessons![
     on_loop who_is_alive,
     on_loop wait_for_all,
     on_loop exception_handler,
-    on_loop shutdown,
-    on_loop signals,
     on_loop logging,
     on_loop span_in_task,
     on_loop watchdog,
+    on_loop shutdown,
+    on_loop signals,
 ];

@@ -15,7 +15,7 @@
 //!
 //! Not the same: `all_tasks` always has the caller in it, so it has to be taken out. In tokio there is no such list:
 //! a task waits for those that the program has put into a tracker, and the program decides who belongs there. The
-//! `main` of asyncio is a task like the others; the function that `block_on` runs is none, and can't be tracked.
+//! `main` of asyncio is a task like the others; the function that `block_on` runs is none.
 
 use anyhow::Result;
 use timing::{
