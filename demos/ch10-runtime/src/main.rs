@@ -15,6 +15,7 @@ mod slow_poll;
 mod span_in_task;
 mod wait_for_all;
 mod watchdog;
+mod waker;
 mod who_is_alive;
 
 chapter::lessons![
@@ -25,6 +26,7 @@ chapter::lessons![
     off_loop own_runtime,
     off_loop runtime_end,
     on_loop pin,
+    on_loop waker,
     off_loop mini_executor,
     on_loop slow_poll,
     on_loop who_is_alive,
