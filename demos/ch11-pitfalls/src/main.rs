@@ -1,0 +1,4 @@
+//! Each mistake beside its cure, with the damage measured.
+
+chapter::lessons![
+];
