@@ -1,4 +1,5 @@
 //! Each mistake beside its cure, with the damage measured.
 
-chapter::lessons![
-];
+mod blocking_call;
+
+chapter::lessons![on_loop blocking_call];

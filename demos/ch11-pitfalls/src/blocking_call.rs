@@ -1,0 +1,155 @@
+//! # A blocking call, three functions down
+//!
+//! A shop confirms an order. For that it needs an invoice, the invoice needs a number, and the last number stands in a
+//! file that a backup program has locked for 2 ticks. `File::lock` blocks its thread, the loop's only one: the longest
+//! gap between two turns of a ticker is over 200 ms. For so long a server would answer nobody. With the same call in
+//! `spawn_blocking` the order takes 2 ticks as before, but the gap is about 11 ms.
+//!
+//! asyncio: time.sleep, to_thread, fcntl.flock
+//!
+//! real clock: it blocks a thread
+//!
+//! How to see it: in the timeline `invoice` is a solid bar, and `--slow 50ms` names its poll. Nothing warns of it. The
+//! lint `clippy::disallowed_methods` is on by default, but finds only what a `clippy.toml` names.
+//!
+//! Cured in: `executors/blocking-io`, `runtime/slow-poll`
+//!
+//! ```python
+//! async def confirm(): return f"confirmed, {invoice()}"    # calls next_number(), and that fcntl.flock()
+//! async def confirm(): return f"confirmed, {await asyncio.to_thread(invoice)}"
+//! ```
+//!
+//! Not the same: asyncio's debug mode logs a callback that took longer than 0.1 s; tokio logs nothing. In a runtime with
+//! several threads such a call stops one of them. That hides the mistake until as many calls block as there are threads.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read, Seek, Write},
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use anyhow::Result;
+use chapter::Folder;
+use timing::{Timings, beside_ticker, law::at_least, ticks};
+use tokio::task::spawn_blocking;
+use tracing::{info, instrument};
+
+const EVERY: Duration = Duration::from_millis(10);
+
+pub async fn run(t: &mut Timings) -> Result<()> {
+    let folder = Folder::temporary()?;
+    let counter = folder.path().join("last-invoice");
+    fs::write(&counter, "41")?;
+
+    let order = during_a_backup(&counter, confirms(counter.clone()));
+    let order = t.time("in the task", at_least(2), beside_ticker(EVERY, order));
+    let (confirmed, ticked) = order.await;
+    t.count("the customer gets", confirmed?);
+    ticked.show(t);
+
+    let order = during_a_backup(&counter, confirms_on_a_thread(counter.clone()));
+    let order = t.time("spawn_blocking", at_least(2), beside_ticker(EVERY, order));
+    let (confirmed, ticked) = order.await;
+    t.count("the customer gets", confirmed?);
+    ticked.show(t);
+    Ok(())
+}
+
+/// Nothing in these lines tells that the call can wait: it has no `.await`, and its type is that of any function that
+/// can fail.
+#[instrument(ret, err, skip_all)]
+async fn confirms(counter: PathBuf) -> Result<String> {
+    let invoice = invoice(&counter)?; // <- the difference
+    Ok(format!("confirmed, {invoice}"))
+}
+
+/// The closure owns its path, because the thread can outlive this function.
+#[instrument(ret, err, skip_all)]
+async fn confirms_on_a_thread(counter: PathBuf) -> Result<String> {
+    let invoice = spawn_blocking(move || invoice(&counter)).await??; // <- the difference
+    Ok(format!("confirmed, {invoice}"))
+}
+
+#[instrument(ret, err, skip_all)]
+fn invoice(counter: &Path) -> io::Result<String> {
+    Ok(format!("invoice {}", next_number(counter)?))
+}
+
+/// Correct code: two programs that write invoices must not use the same number. Tried out alone it takes no time at
+/// all, since nobody else holds the lock.
+fn next_number(counter: &Path) -> io::Result<u32> {
+    let mut file = File::options().read(true).write(true).open(counter)?;
+    file.lock()?; // released when `file` is dropped
+    let mut last = String::new();
+    file.read_to_string(&mut last)?;
+    let number = 1 + last.parse::<u32>().map_err(io::Error::other)?;
+    file.rewind()?;
+    write!(file, "{number}")?;
+    Ok(number)
+}
+
+/// The lock belongs to the opened file, not to the process. So a thread that opens the file for itself can stand for
+/// another program.
+async fn during_a_backup<T>(counter: &Path, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let file = File::open(counter)?;
+    file.lock()?;
+    let backup = thread::spawn(move || {
+        #[expect(clippy::disallowed_methods, reason = "stands for another program")]
+        thread::sleep(ticks(2));
+        drop(file);
+    });
+    info!("a backup holds the lock");
+    let done = work.await;
+    backup.join().expect("it only sleeps");
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use timing::report::{Value, Variant};
+
+    fn gap(variant: &Variant) -> Duration {
+        match variant.count("longest gap, ms") {
+            Value::Fraction(ms) => Duration::from_secs_f64(ms / 1e3),
+            other => panic!("{other:?} is no number of milliseconds"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_blocking_call_deep_down_gives_nobody_a_turn_until_the_lock_is_free() {
+        let t = Timings::of(run).await;
+        let blocked = &t["in the task"];
+        assert!(gap(blocked) >= ticks(2));
+        assert_eq!(blocked.lane("confirms").polls.len(), 1);
+        assert_eq!(blocked.lane("invoice").polls.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn on_a_thread_it_waits_as_long_and_the_others_go_on() {
+        let t = Timings::of(run).await;
+        let on_a_thread = &t["spawn_blocking"];
+        assert!(on_a_thread.elapsed >= ticks(2));
+        assert!(gap(on_a_thread) < ticks(2));
+        assert_eq!(on_a_thread.lane("confirms_on_a_thread").polls.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn either_way_each_order_gets_a_number_of_its_own() {
+        let t = Timings::of(run).await;
+        let given = |label| t[label].count("the customer gets");
+        assert_eq!(*given("in the task"), "confirmed, invoice 42");
+        assert_eq!(*given("spawn_blocking"), "confirmed, invoice 43");
+    }
+
+    #[test]
+    fn without_a_second_program_the_call_has_nothing_to_wait_for() {
+        let folder = Folder::temporary().unwrap();
+        let counter = folder.path().join("last-invoice");
+        fs::write(&counter, "9").unwrap();
+        assert_eq!(next_number(&counter).unwrap(), 10);
+        assert_eq!(next_number(&counter).unwrap(), 11);
+    }
+}
