@@ -57,7 +57,7 @@ impl Cluster {
     /// When there is no PostgreSQL on this machine (that is [`chapter::skip`]'s error, and says what to do), or it
     /// doesn't start: with the server's own words.
     pub async fn start() -> Result<Self> {
-        let programs = programs::find()?.ok_or_else(|| chapter::skip(crate::NOTHING_FOUND))?;
+        let programs = programs::find()?.ok_or_else(crate::nothing_found)?;
         let mut cluster = Self::supervised(&programs, env::temp_dir())
             .with_context(|| format!("PostgreSQL of {}", programs.display()))?;
         let answered = timeout(PATIENCE, cluster.until_it_answers()).await;

@@ -14,7 +14,11 @@ mod network;
 mod programs;
 mod schema;
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use timing::Timings;
@@ -28,14 +32,23 @@ pub use network::far_away;
 
 use schema::Schema;
 
-/// What a reader is told who has no PostgreSQL.
-const NOTHING_FOUND: &str = "\
-no PostgreSQL to talk to: DATABASE_URL is not set, and no initdb + postgres were found in $PG_BIN_DIR,
-  on PATH, in the system's PostgreSQL folders or in .cache/postgres. Do one of these and run it again:
-    sudo apt-get install postgresql     Debian, Ubuntu (macOS: brew install postgresql)
-    just postgres                       no root needed: 11 MB into .cache/postgres
+/// What a reader is told who has no PostgreSQL; the lessons after the first refer to it.
+fn nothing_found() -> anyhow::Error {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    chapter::skip(if SAID.swap(true, Relaxed) {
+        "no PostgreSQL to talk to; what to do stands above"
+    } else {
+        "\
+no PostgreSQL to talk to: DATABASE_URL is not set, and no
+  initdb + postgres were found in $PG_BIN_DIR, on PATH, in the system's
+  PostgreSQL folders or in .cache/postgres. Do one of these and run it again:
+    sudo apt-get install postgresql    Debian, Ubuntu
+    brew install postgresql            macOS
+    just postgres                      no root needed: 11 MB into .cache/postgres
     DATABASE_URL=postgres://user:password@host:5432/db cargo demo databases
-  The SQLite lessons need none of this.";
+  The SQLite lessons need none of this."
+    })
+}
 
 /// A server that doesn't answer within this time is told so: a closed port in a firewall never answers.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -94,7 +107,7 @@ impl Postgres {
 
     #[cfg(not(unix))]
     async fn own() -> Result<Self> {
-        Err(chapter::skip(NOTHING_FOUND))
+        Err(nothing_found())
     }
 
     async fn at(url: &str, config: &Config, server: String) -> Result<Self> {
