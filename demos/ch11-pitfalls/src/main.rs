@@ -1,5 +1,9 @@
 //! Each mistake beside its cure, with the damage measured.
 
 mod blocking_call;
+mod one_by_one;
 
-chapter::lessons![on_loop blocking_call];
+chapter::lessons![
+    on_loop blocking_call,
+    on_loop one_by_one,
+];
