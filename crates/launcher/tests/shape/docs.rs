@@ -150,6 +150,19 @@ fn unproven(text: &str, source: impl Fn(&str) -> Option<String>) -> Vec<String> 
     complaints
 }
 
+/// Rows that a table has twice: two that were added at once, in two places.
+fn doubled(text: &str) -> Vec<String> {
+    let lines = prose(text);
+    let mut complaints = Vec::new();
+    for (index, (number, line)) in lines.iter().enumerate() {
+        let is_row = line.starts_with("| ");
+        if is_row && lines[..index].iter().any(|(_, before)| before == line) {
+            complaints.push(format!("{number}: this row stands above, too"));
+        }
+    }
+    complaints
+}
+
 #[cfg(test)]
 mod seeded {
     use super::*;
@@ -185,6 +198,16 @@ mod seeded {
                 "4: there is no lesson `tasks/jion`",
                 "3: there is no lesson `http/get`"
             ]
+        );
+    }
+
+    #[test]
+    fn finds_a_row_that_stands_twice() {
+        let good = "| word | lesson |\n|---|---|\n| gather | join |\n| wait | join |\n";
+        assert_none(&doubled(good));
+        assert_eq!(
+            doubled(&format!("{good}| gather | join |\n")),
+            ["5: this row stands above, too"]
         );
     }
 
@@ -246,4 +269,11 @@ fn every_false_friend_is_proven_by_a_test() {
     let text = read(&root().join("docs/false-friends.md"));
     let source = |path: &str| fs::read_to_string(root().join(path)).ok();
     assert_none(&at("docs/false-friends.md", unproven(&text, source)));
+}
+
+#[test]
+fn no_row_stands_twice() {
+    for path in documents() {
+        assert_none(&at(&short(&path), doubled(&read(&path))));
+    }
 }
