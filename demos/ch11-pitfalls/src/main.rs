@@ -2,8 +2,10 @@
 
 mod blocking_call;
 mod one_by_one;
+mod sleeps_made_early;
 
 chapter::lessons![
     on_loop blocking_call,
     on_loop one_by_one,
+    on_loop sleeps_made_early,
 ];
