@@ -1,10 +1,11 @@
 //! # A thread can't be aborted, only asked
 //!
-//! A milling job blocks its thread for two passes of 1 tick. `abort` doesn't end it: it makes both passes, and its
-//! waiter gets the 2 after 2 ticks. A job that is still in the queue is aborted: of two jobs 1 has begun. A timeout
-//! ends the waiting after half a tick, with 0 passes made; in the end there are 2. A token that the job looks at after
-//! each pass does end it, after 1. The end of the runtime waits for the job, too: 2 ticks. `shutdown_timeout` waits as
-//! long as it is told, half a tick here, and `shutdown_background` not at all: they leave the thread behind.
+//! A milling job blocks its thread for two passes of 1 tick. `abort` doesn't end it: both passes are made, and the
+//! waiter gets the result after 2 ticks. A job that is still in the queue never begins after `abort`, but its waiter
+//! hears of it only when a thread takes it from the queue, here when the job before it ends, after 2 ticks. A timeout
+//! of half a tick ends the waiting and not the job. A token that the job looks at after each pass ends it after 1
+//! pass. The drop of the runtime waits for the job, too. `shutdown_timeout` waits as long as it is told, and
+//! `shutdown_background` not at all: both leave the thread behind.
 //!
 //! asyncio: run_in_executor, Future.cancel, shutdown_default_executor
 //!
@@ -15,12 +16,12 @@
 //! job = asyncio.create_task(asyncio.to_thread(mill, stop))
 //! job.cancel()      # once it is under way: CancelledError for the waiter, and the thread goes on
 //! stop.set()        # `mill` looks at it after each pass
-//! await asyncio.get_running_loop().shutdown_default_executor(timeout=1)
 //! ```
 //!
-//! Not the same: `cancel` frees the waiter at once, and what the thread returns is lost. After `abort` the waiter goes
-//! on waiting, and gets it. When Python exits, it waits for every thread of a `ThreadPoolExecutor`. A Rust program that
-//! has left a thread behind ends without waiting, and the thread ends with it, in the middle of its work.
+//! Not the same: `cancel` frees the waiter at once, and what the thread returns is lost. After `abort` the waiter
+//! goes on waiting, and gets it. `asyncio.run` waits at its end for the threads of `to_thread`, as the drop of a
+//! runtime does. For `shutdown_background` there is no counterpart: Python waits for its pools once more when it
+//! exits. A Rust program that ends ends all of its threads, wherever they are.
 
 use std::{
     sync::{
@@ -35,56 +36,58 @@ use timing::{Timings, law::exactly, ticks};
 use tokio::{
     runtime::{Builder, Runtime},
     sync::Notify,
-    task::{JoinHandle, spawn_blocking},
+    task::{JoinError, JoinHandle, spawn_blocking},
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::instrument;
 
 const PASSES: u32 = 2;
+/// How a runtime can end, and the ticks that it waits for a job.
+const ENDS: [(&str, f64, End); 3] = [
+    ("drop(runtime)", 2.0, drop),
+    ("shutdown_timeout", 0.5, |it| {
+        it.shutdown_timeout(ticks(0.5))
+    }),
+    ("shutdown_background", 0.0, Runtime::shutdown_background),
+];
+type End = fn(Runtime);
 
 pub fn run(t: &mut Timings) -> Result<()> {
-    let (runtime, mill) = workshop()?;
+    let (runtime, mill) = (single_threaded()?, Mill::making(PASSES));
     let job = || runtime.block_on(aborted_under_way(&mill));
     let result = t.time_blocking("abort, under way", exactly(2), job);
     count(t, runtime, &mill, result);
 
-    let (runtime, mill) = workshop()?;
+    let (runtime, mill) = (single_threaded()?, Mill::making(PASSES));
     let job = || runtime.block_on(aborted_in_the_queue(&mill));
     let result = t.time_blocking("abort, in the queue", exactly(2), job);
     count(t, runtime, &mill, result);
 
-    let (runtime, mill) = workshop()?;
+    let (runtime, mill) = (single_threaded()?, Mill::making(PASSES));
     let job = || runtime.block_on(given_up(&mill));
     let result = t.time_blocking("timeout", exactly(0.5), job);
     count(t, runtime, &mill, result);
 
-    let (runtime, mill) = workshop()?;
+    let (runtime, mill) = (single_threaded()?, Mill::making(PASSES));
     let job = || runtime.block_on(asked_to_stop(&mill));
     let result = t.time_blocking("asked by a token", exactly(1), job);
     count(t, runtime, &mill, result);
 
-    let ends: [(_, _, fn(Runtime)); 3] = [
-        ("drop(runtime)", 2.0, drop),
-        ("shutdown_timeout", 0.5, |runtime| {
-            runtime.shutdown_timeout(ticks(0.5))
-        }),
-        ("shutdown_background", 0.0, Runtime::shutdown_background),
-    ];
-    for (label, waits, end) in ends {
-        let (runtime, mill) = workshop()?;
+    for (label, waits, end) in ENDS {
+        let (runtime, mill) = (single_threaded()?, Mill::making(PASSES));
         let job = || {
             runtime.block_on(begun(&mill));
             end(runtime);
         };
         t.time_blocking(label, exactly(waits), job);
-        t.count("passes", mill.passes.load(Relaxed));
+        t.count("passes then", mill.made.load(Relaxed));
     }
     Ok(())
 }
 
-/// A thread can't be stopped from outside: it could hold a lock, or be in the middle of a write. So `abort` only keeps a
-/// job from being begun, and this one has begun.
+/// Nothing stops a thread safely from outside: it may hold a lock, or be in the middle of a write. So `abort` only
+/// keeps a job from being begun, and this one has begun.
 async fn aborted_under_way(mill: &Arc<Mill>) -> Result<u32> {
     let job = begun(mill).await;
     job.abort();
@@ -92,10 +95,10 @@ async fn aborted_under_way(mill: &Arc<Mill>) -> Result<u32> {
 }
 
 async fn aborted_in_the_queue(mill: &Arc<Mill>) -> Result<u32> {
-    let _first = begun(mill).await; // keeps the only thread
+    let _first = begun(mill).await; // occupies the only thread
     let second = mill.start();
     second.abort();
-    Ok(second.await?) // comes when a thread takes it from the queue, and drops it
+    Ok(second.await?) // the `Err` comes when a thread takes the job from the queue, and drops it
 }
 
 /// The timeout drops the handle, and the result has no receiver any more. The job isn't told.
@@ -106,7 +109,7 @@ async fn given_up(mill: &Arc<Mill>) -> Result<u32> {
 
 async fn asked_to_stop(mill: &Arc<Mill>) -> Result<u32> {
     let job = begun(mill).await;
-    mill.stop.cancel(); // <- the difference: the job is told, and ends where it looks
+    mill.stop.cancel(); // the job is told, and ends where it looks
     Ok(job.await?)
 }
 
@@ -118,49 +121,58 @@ async fn begun(mill: &Arc<Mill>) -> JoinHandle<u32> {
 }
 
 /// One thread for blocking calls, so that a second job has to queue.
-fn workshop() -> Result<(Runtime, Arc<Mill>)> {
+fn single_threaded() -> Result<Runtime> {
     let mut builder = Builder::new_current_thread();
-    let runtime = builder.enable_all().max_blocking_threads(1).build()?;
-    Ok((runtime, Arc::default()))
+    Ok(builder.enable_all().max_blocking_threads(1).build()?)
 }
 
 fn count(t: &mut Timings, runtime: Runtime, mill: &Mill, result: Result<u32>) {
-    t.count("passes", mill.passes.load(Relaxed));
+    t.count("passes then", mill.made.load(Relaxed));
     drop(runtime); // waits for what still runs
-    t.count("in the end", mill.passes.load(Relaxed));
-    t.count("jobs begun", mill.begun.load(Relaxed));
-    let result = result.map_or_else(|error| error.to_string(), |passes| passes.to_string());
+    t.count("in the end", mill.made.load(Relaxed));
+    t.count("begun", mill.begun.load(Relaxed));
+    let result = match result {
+        Ok(passes) => format!("{passes} made"),
+        Err(error) if error.is::<JoinError>() => "cancelled".into(), // its text also tells the id of the task
+        Err(error) => error.to_string(),
+    };
     t.count("result", result);
 }
 
 #[derive(Default)]
 struct Mill {
+    passes: u32,
     stop: CancellationToken,
     begins: Notify,
     begun: AtomicU32,
-    passes: AtomicU32,
+    made: AtomicU32,
 }
 
 impl Mill {
+    fn making(passes: u32) -> Arc<Self> {
+        let mill = Self::default();
+        Arc::new(Self { passes, ..mill })
+    }
+
     fn start(self: &Arc<Self>) -> JoinHandle<u32> {
         let mill = self.clone();
         spawn_blocking(move || mill.work())
     }
 
-    /// Makes both passes, or stops after the one in which it is asked to. Returns how many it has made.
+    /// Makes all passes, or stops after the one in which it is asked to. Returns how many it has made.
     #[instrument(ret, skip(self))]
     fn work(&self) -> u32 {
         self.begun.fetch_add(1, Relaxed);
         self.begins.notify_one();
-        for pass in 1..=PASSES {
+        for pass in 1..=self.passes {
             #[expect(clippy::disallowed_methods, reason = "a machine that only blocks")]
             thread::sleep(ticks(1));
-            self.passes.fetch_add(1, Relaxed);
+            self.made.fetch_add(1, Relaxed);
             if self.stop.is_cancelled() {
                 return pass;
             }
         }
-        PASSES
+        self.passes
     }
 }
 
@@ -168,59 +180,55 @@ impl Mill {
 mod tests {
     use super::*;
 
-    fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t).unwrap();
-        t
-    }
+    const MANY: u32 = 3_000; // no job ends by itself during a test
 
     #[test]
     fn a_job_under_way_goes_on_after_abort_and_its_result_comes() {
-        let t = measured();
+        let mut t = Timings::default();
+        run(&mut t).unwrap();
         let aborted = &t["abort, under way"];
         assert!(aborted.elapsed >= ticks(2));
-        assert_eq!(*aborted.count("passes"), 2);
-        assert_eq!(*aborted.count("result"), "2");
+        assert_eq!(*aborted.count("passes then"), 2);
+        assert_eq!(*aborted.count("result"), "2 made");
     }
 
     #[test]
-    fn a_job_in_the_queue_never_begins_after_abort() {
-        let t = measured();
+    fn a_job_in_the_queue_never_begins_after_abort_and_its_waiter_hears_of_it_late() {
+        let mut t = Timings::default();
+        run(&mut t).unwrap();
         let aborted = &t["abort, in the queue"];
-        assert_eq!(*aborted.count("jobs begun"), 1, "the one before it");
-        assert_eq!(*aborted.count("in the end"), 2, "the passes of that one");
-        let told = format!("{:?}", aborted.count("result"));
-        assert!(told.contains("was cancelled"), "{told}");
+        assert_eq!(*aborted.count("begun"), 1, "the one before it");
+        assert_eq!(*aborted.count("result"), "cancelled");
+        assert!(aborted.elapsed >= ticks(2), "the passes of the first job");
     }
 
     #[test]
-    fn a_timeout_ends_the_waiting_and_not_the_job() {
-        let t = measured();
-        let given_up = &t["timeout"];
-        assert_eq!(*given_up.count("result"), "deadline has elapsed");
-        assert_eq!(*given_up.count("in the end"), 2);
-    }
-
-    #[test]
-    fn a_job_that_looks_at_a_token_ends_after_a_pass() {
-        let mill = Mill::default();
+    fn a_timeout_ends_the_waiting_and_a_token_the_job() {
+        let (runtime, mill) = (single_threaded().unwrap(), Mill::making(MANY));
+        let error = runtime.block_on(given_up(&mill)).unwrap_err();
+        assert_eq!(error.to_string(), "deadline has elapsed");
+        let by_then = mill.made.load(Relaxed);
         mill.stop.cancel();
-        assert_eq!(mill.work(), 1);
+        drop(runtime); // waits until the job looks at the token
+        let made = mill.made.load(Relaxed);
+        assert!(by_then < made && made < MANY, "it went on, and was stopped");
 
-        let t = measured();
-        let asked = &t["asked by a token"];
-        assert_eq!(*asked.count("in the end"), 1);
-        assert_eq!(*asked.count("result"), "1");
+        let (runtime, mill) = (single_threaded().unwrap(), Mill::making(MANY));
+        assert!(runtime.block_on(asked_to_stop(&mill)).unwrap() < MANY);
+        assert_eq!(mill.work(), 1, "it looks after each pass");
     }
 
     #[test]
-    fn the_end_of_a_runtime_waits_for_the_job_unless_it_is_told_not_to() {
-        let t = measured();
-        assert!(t["drop(runtime)"].elapsed >= ticks(2));
-        assert_eq!(*t["drop(runtime)"].count("passes"), 2);
+    fn the_drop_of_a_runtime_waits_for_the_job_and_the_two_shutdowns_leave_it() {
+        let mut t = Timings::default();
+        run(&mut t).unwrap();
+        assert_eq!(*t["drop(runtime)"].count("passes then"), 2);
         assert!(t["shutdown_timeout"].elapsed >= ticks(0.5));
-        for left_behind in ["shutdown_timeout", "shutdown_background"] {
-            assert_ne!(*t[left_behind].count("passes"), 2, "{left_behind}");
+        for (label, _, end) in &ENDS[1..] {
+            let (runtime, mill) = (single_threaded().unwrap(), Mill::making(MANY));
+            runtime.block_on(begun(&mill));
+            end(runtime);
+            assert!(mill.made.load(Relaxed) < MANY, "{label}");
         }
     }
 }

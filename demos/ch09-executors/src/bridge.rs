@@ -1,10 +1,10 @@
 //! # An async core behind a blocking API
 //!
-//! Four threads of sync code want a size each, and a size takes 2 ticks. Async code reads the gauges, in a thread that
-//! has a runtime of its own. A call sends it an order, and blocks until the answer comes. For one thread four calls
-//! take 8 ticks; four threads with one call each need 2, since the core has 4 orders under way at once. A panic keeps
-//! nobody waiting: in the task of one order it makes 1 error beside 3 answers, in the core itself it makes 4 errors at
-//! once. Dropping the API waits for the orders that it has accepted: 4 answers after 2 ticks.
+//! Four threads of sync code want a size each, and a size takes 2 ticks. Async code reads the gauges, in a thread
+//! that has a runtime of its own. A call sends it an order, and blocks until the answer comes. For one thread four
+//! calls take 8 ticks; four threads with one call each need 2, since the core has 4 orders under way at once. A panic
+//! keeps nobody waiting: in the task of one order it makes 1 error beside 3 answers, in the core itself it makes 4
+//! errors at once. Dropping the API waits for the orders that it has accepted: 4 answers after 2 ticks.
 //!
 //! asyncio: janus.Queue, call_soon_threadsafe, run_coroutine_threadsafe
 //!
@@ -17,9 +17,9 @@
 //! loop.call_soon_threadsafe(loop.stop); core.join()
 //! ```
 //!
-//! Not the same: `asyncio.Queue` isn't safe to use from another thread, hence janus. A channel of tokio has a side for
-//! each world: `send` and `blocking_send`, `recv` and `blocking_recv`. After `loop.stop` an order under way is never
-//! finished, and its `result()` waits for ever. Here the core ends when its channel does, after the last order.
+//! Not the same: `asyncio.Queue` isn't safe to use from another thread, hence janus. A channel of tokio has a side
+//! for each world: `send` and `blocking_send`, `recv` and `blocking_recv`. After `loop.stop` an order under way is
+//! never finished, and its `result()` waits for ever. Here the core ends when its channel does, after the last order.
 
 use std::{
     io,

@@ -3,8 +3,8 @@
 //! An ordinary function needs what an `async fn` returns after 2 ticks. In a thread without a loop, `block_on` of a
 //! runtime drives one until the answer is there. A thread beside a running loop goes through the loop's `Handle`:
 //! `Handle::block_on` polls the future in the calling thread, `Handle::spawn` makes it a task of the loop. All three
-//! take 2 ticks, and the loop's other tasks go on: the longest gap between two turns of a ticker is about 11 ms. In a
-//! task of that loop the same call panics at once, because it would block the only thread that the loop has.
+//! take 2 ticks, and the loop's other tasks go on: the gaps between two turns of a ticker are tens of ms at most. In
+//! a task of that loop the same call panics at once, because it would block the only thread that the loop has.
 //!
 //! asyncio: run, run_until_complete, run_coroutine_threadsafe
 //!

@@ -1,9 +1,9 @@
 //! # Ending a child: ask, give it time, kill it
 //!
-//! A child gets SIGTERM and 2 ticks of grace. One that handles the signal cleans up, 1 time, and exits with a code of
-//! its own. One that does nothing about it is ended by it at once. One that ignores it is there after 2 ticks, and is
-//! killed. SIGKILL can't be handled: a child that gets it first cleans up 0 times. How a child has ended is told by its
-//! status: an exit code, or the signal that ended it, and never both.
+//! A child gets SIGTERM and 2 ticks of grace. One that handles the signal cleans up and exits with a code of its own,
+//! 7. One that does nothing about it is ended by it. One that ignores it is still there after 2 ticks, and gets
+//! SIGKILL. That one can't be handled: a child that gets it first doesn't clean up. The status tells how a child
+//! ended: with an exit code, or by a signal, never both.
 //!
 //! asyncio: Process.terminate, Process.kill, Process.returncode, Process.send_signal
 //!
@@ -17,10 +17,10 @@
 //!     await child.wait()
 //! ```
 //!
-//! Not the same: a `Child` of tokio has no `terminate`. Its `kill` is SIGKILL, and waits for the end as well; what
-//! asyncio calls `kill` is `start_kill`. A child that a signal has ended has a `returncode` of minus the signal; here
-//! `code()` is `None`. `id()` is `None`, too, once the child was waited for: its number may belong to another process
-//! by then, and a signal would hit that.
+//! Not the same: a `Child` of tokio has no `terminate`. What asyncio calls `kill` is `start_kill`; tokio's `kill`
+//! also waits for the end. A child that was ended by signal 9 has a `returncode` of -9; here `code()` is `None`, and
+//! `signal()` is 9. Once a child was waited for, its `id()` is `None`: the system may give its number to another
+//! process, which a signal would hit.
 
 use std::process::{ExitStatus, Stdio};
 
@@ -40,9 +40,8 @@ use tracing::{info, instrument};
 const GRACE: u32 = 2;
 /// What each of them says once its answer to SIGTERM is settled. A signal that came earlier would end any of them.
 const READY: &str = "ready";
-const FAILS: &str = "echo ready; exit 3";
 /// A shell looks at its traps between two commands, so its commands are short.
-const TIDY: &str = "trap 'echo cleaned up; exit 0' TERM; echo ready; while :; do sleep 0.01; done";
+const TIDY: &str = "trap 'echo cleaned up; exit 7' TERM; echo ready; while :; do sleep 0.01; done";
 const CARELESS: &str = "echo ready; exec sleep 1000";
 const STUBBORN: &str = "trap '' TERM; echo ready; exec sleep 1000";
 
@@ -50,75 +49,56 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     if !cfg!(unix) {
         return Err(chapter::skip("it sends signals: it needs Unix"));
     }
-    let child = Job::start(FAILS).await?;
-    let end = t.time("ends by itself", none(), child.ends()).await?;
-    count(t, end);
-
     let child = Job::start(TIDY).await?;
-    let end = t
-        .time("handles SIGTERM", none(), child.gets_sigterm())
-        .await?;
+    let gets = child.gets_sigterm(GRACE);
+    let end = t.time("handles SIGTERM", none(), gets).await?;
     count(t, end);
 
     let child = Job::start(CARELESS).await?;
-    let end = t.time("leaves SIGTERM alone", none(), child.gets_sigterm());
-    let end = end.await?;
+    let gets = child.gets_sigterm(GRACE);
+    let end = t.time("leaves SIGTERM alone", none(), gets).await?;
     count(t, end);
 
     let child = Job::start(STUBBORN).await?;
-    let end = t.time("ignores SIGTERM", at_least(GRACE), child.gets_sigterm());
-    let end = end.await?;
+    let gets = child.gets_sigterm(GRACE);
+    let end = t.time("ignores SIGTERM", at_least(GRACE), gets).await?;
     count(t, end);
 
     let child = Job::start(TIDY).await?;
-    let end = t
-        .time("killed at once", none(), child.gets_sigkill())
-        .await?;
+    let gets = child.gets_sigkill();
+    let end = t.time("SIGKILL first", none(), gets).await?;
     count(t, end);
     Ok(())
 }
 
 fn count(t: &mut Timings, end: End) {
-    let code = end.status.code();
-    t.count(
-        "exit code",
-        code.map_or("none".into(), |code| code.to_string()),
-    );
     t.count("ended", end.status.to_string());
     t.count("clean-ups", end.clean_ups);
 }
 
 impl Job {
     #[instrument(ret, err, skip_all)]
-    async fn ends(mut self) -> Result<End> {
-        let status = self.child.wait().await?;
-        self.end(status).await
-    }
-
-    #[instrument(ret, err, skip_all)]
-    async fn gets_sigterm(mut self) -> Result<End> {
+    async fn gets_sigterm(mut self, grace: u32) -> Result<End> {
         terminate(&self.child)?;
-        let in_time = timeout(ticks(GRACE), self.child.wait()).await;
-        let status = match in_time {
-            Ok(status) => status?,
+        let in_time = timeout(ticks(grace), self.child.wait()).await;
+        match in_time {
+            Ok(status) => self.end(status?).await,
             Err(_elapsed) => {
-                info!("still there after {GRACE} ticks");
-                self.child.kill().await?;
-                self.child.wait().await? // the status again: `kill` has waited for it
+                info!("still there after {grace} ticks");
+                self.gets_sigkill().await
             }
-        };
-        self.end(status).await
+        }
     }
 
     #[instrument(ret, err, skip_all)]
     async fn gets_sigkill(mut self) -> Result<End> {
-        self.child.kill().await?; // <- the difference: not asked first
+        self.child.start_kill()?;
         let status = self.child.wait().await?;
         self.end(status).await
     }
 }
 
-/// The number of a `Child` is that of its process until it was waited for, even if the process has ended before.
+/// A process that has ended keeps its number until it was waited for, so the signal can't hit another one.
 #[cfg(unix)]
 fn terminate(child: &Child) -> Result<()> {
     use rustix::process::{Pid, Signal, kill_process};
@@ -130,10 +110,9 @@ fn terminate(child: &Child) -> Result<()> {
         .map_err(|error| io::Error::from_raw_os_error(error.raw_os_error()).into())
 }
 
-/// There is no such signal elsewhere.
 #[cfg(not(unix))]
 fn terminate(_child: &Child) -> Result<()> {
-    Err(chapter::skip("it sends signals: it needs Unix"))
+    unreachable!("the lesson is skipped: there is no such signal")
 }
 
 /// A child at work, and what it prints.
@@ -179,27 +158,23 @@ impl Job {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::process::ExitStatusExt;
+
+    const LONG: u32 = 600; // a busy machine may take its time
 
     #[tokio::test]
-    async fn a_code_and_a_signal_are_told_apart() {
-        let t = Timings::of(run).await;
-        for (label, code, ended) in [
-            ("ends by itself", "3", "exit status: 3"),
-            ("handles SIGTERM", "0", "exit status: 0"),
-            ("leaves SIGTERM alone", "none", "signal: 15 (SIGTERM)"),
-            ("ignores SIGTERM", "none", "signal: 9 (SIGKILL)"),
-            ("killed at once", "none", "signal: 9 (SIGKILL)"),
-        ] {
-            assert_eq!(*t[label].count("exit code"), code, "{label}");
-            assert_eq!(*t[label].count("ended"), ended, "{label}");
-        }
+    async fn a_child_that_handles_sigterm_cleans_up_and_exits_with_its_own_code() {
+        let child = Job::start(TIDY).await.unwrap();
+        let end = child.gets_sigterm(LONG).await.unwrap();
+        assert_eq!((end.status.code(), end.status.signal()), (Some(7), None));
+        assert_eq!(end.clean_ups, 1);
     }
 
     #[tokio::test]
-    async fn a_child_that_gets_sigterm_cleans_up_and_one_that_gets_sigkill_does_not() {
-        let t = Timings::of(run).await;
-        assert_eq!(*t["handles SIGTERM"].count("clean-ups"), 1);
-        assert_eq!(*t["killed at once"].count("clean-ups"), 0);
+    async fn a_child_that_leaves_sigterm_alone_is_ended_by_it() {
+        let child = Job::start(CARELESS).await.unwrap();
+        let end = child.gets_sigterm(LONG).await.unwrap();
+        assert_eq!((end.status.code(), end.status.signal()), (None, Some(15)));
     }
 
     #[tokio::test]
@@ -208,14 +183,24 @@ mod tests {
         let ignores = &t["ignores SIGTERM"];
         assert!(ignores.elapsed >= ticks(GRACE));
         assert_eq!(ignores.said[0].text, "still there after 2 ticks");
-        assert!(t["handles SIGTERM"].said.is_empty());
+        assert_eq!(*ignores.count("ended"), "signal: 9 (SIGKILL)");
     }
 
     #[tokio::test]
-    async fn after_the_wait_there_is_no_number_to_signal() {
-        let mut job = Job::start(FAILS).await.unwrap();
+    async fn a_child_that_gets_sigkill_first_does_not_clean_up() {
+        let t = Timings::of(run).await;
+        let killed = &t["SIGKILL first"];
+        assert_eq!(*killed.count("ended"), "signal: 9 (SIGKILL)");
+        assert_eq!(*killed.count("clean-ups"), 0);
+    }
+
+    #[tokio::test]
+    async fn a_child_has_a_number_until_it_was_waited_for() {
+        let mut job = Job::start("echo ready").await.unwrap();
+        job.stdout.read_line(&mut String::new()).await.unwrap(); // its stdout is closed: it ends
         assert!(job.child.id().is_some());
         job.child.wait().await.unwrap();
+        assert!(job.child.id().is_none());
         assert!(terminate(&job.child).is_err());
     }
 }
