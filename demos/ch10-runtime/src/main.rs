@@ -14,9 +14,10 @@ mod signals;
 mod slow_poll;
 mod span_in_task;
 mod wait_for_all;
-mod watchdog;
 mod waker;
+mod watchdog;
 mod who_is_alive;
+mod yield_and_budget;
 
 chapter::lessons![
     workers [signals::listens, signals::does_not_listen, watchdog::task, watchdog::thread, watchdog::at_work];
@@ -28,6 +29,7 @@ chapter::lessons![
     on_loop pin,
     on_loop waker,
     off_loop mini_executor,
+    on_loop yield_and_budget,
     on_loop slow_poll,
     on_loop who_is_alive,
     on_loop wait_for_all,
