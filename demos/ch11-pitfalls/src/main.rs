@@ -1,6 +1,7 @@
 //! Each mistake beside its cure, with the damage measured.
 
 mod blocking_call;
+mod nested_runtime;
 mod one_by_one;
 mod sleeps_made_early;
 
@@ -8,4 +9,5 @@ chapter::lessons![
     on_loop blocking_call,
     on_loop one_by_one,
     on_loop sleeps_made_early,
+    off_loop nested_runtime,
 ];
