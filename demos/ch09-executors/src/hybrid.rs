@@ -20,7 +20,7 @@
 //!
 //! Not the same: in Python the text is pickled and sent to another process, and that takes its time, too. Here it is
 //! moved into a closure, which copies none of it. `gather` begins a task for each order, and the first semaphore
-//! keeps most of them waiting; `buffer_unordered` begins an order only when there is room for it.
+//! keeps the rest waiting; `buffer_unordered` begins an order only when there is room for it.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
