@@ -1,6 +1,7 @@
 //! Each mistake beside its cure, with the damage measured.
 
 mod blocking_call;
+mod lost_error;
 mod nested_runtime;
 mod one_by_one;
 mod sleeps_made_early;
@@ -10,4 +11,5 @@ chapter::lessons![
     on_loop one_by_one,
     on_loop sleeps_made_early,
     off_loop nested_runtime,
+    on_loop lost_error,
 ];
