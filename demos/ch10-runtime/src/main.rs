@@ -5,6 +5,7 @@ mod exception_handler;
 mod handle;
 mod logging;
 mod mini_executor;
+mod newest_waker;
 mod own_runtime;
 mod paused_clock;
 mod pin;
@@ -28,6 +29,7 @@ chapter::lessons![
     off_loop runtime_end,
     on_loop pin,
     on_loop waker,
+    on_loop newest_waker,
     off_loop mini_executor,
     on_loop yield_and_budget,
     on_loop slow_poll,
