@@ -2,6 +2,7 @@
 
 mod call_later;
 mod exception_handler;
+mod flavours;
 mod handle;
 mod logging;
 mod mini_executor;
@@ -19,6 +20,7 @@ mod waker;
 mod watchdog;
 mod who_is_alive;
 mod yield_and_budget;
+mod yield_cost;
 
 chapter::lessons![
     workers [signals::listens, signals::does_not_listen, watchdog::task, watchdog::thread, watchdog::at_work];
@@ -32,13 +34,15 @@ chapter::lessons![
     on_loop newest_waker,
     off_loop mini_executor,
     on_loop yield_and_budget,
+    off_loop flavours,
+    off_loop yield_cost,
     on_loop slow_poll,
     on_loop who_is_alive,
     on_loop wait_for_all,
     on_loop exception_handler,
     on_loop logging,
     on_loop span_in_task,
-    on_loop watchdog,
     on_loop shutdown,
     on_loop signals,
+    on_loop watchdog,
 ];
