@@ -6,7 +6,7 @@
 //! managers send, and 130 after SIGINT, which is Ctrl-C. A second SIGINT changes none of these numbers: once tokio
 //! listens to a signal, the system doesn't end the process for it any more, whether a task waits for it or not.
 //!
-//! asyncio: loop.add_signal_handler, asyncio.Runner, KeyboardInterrupt, SIGINT, SIGTERM
+//! asyncio: loop.add_signal_handler, Runner, KeyboardInterrupt, SIGINT, SIGTERM
 //!
 //! real clock: processes that get signals
 //!
