@@ -75,7 +75,7 @@ impl<O> Conditions<'_, O> {
             Ok(()) => Outcome::Ran,
             Err(error) => match error.downcast_ref::<Skip>() {
                 Some(Skip(why)) => Outcome::Skipped(why.clone()),
-                None => Outcome::Failed(format!("{error:#}")),
+                None => Outcome::Failed(told(&error)),
             },
         };
         let Measured {
@@ -146,8 +146,59 @@ impl<O> Conditions<'_, O> {
     }
 }
 
+/// An error and its causes, as `{:#}` shows them, but each once: some errors, those of sqlx among them, repeat their
+/// cause at the end of their own text.
+fn told(error: &anyhow::Error) -> String {
+    let mut told = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        let before = told.strip_suffix(&cause);
+        if before.is_none_or(|before| !before.is_empty() && !before.ends_with(": ")) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
+}
+
 fn as_error(panic: &(dyn Any + Send)) -> anyhow::Error {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     anyhow::anyhow!("it panicked: {}", text.unwrap_or("(no message)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Like an error of sqlx: its text ends with that of its source.
+    #[derive(Debug)]
+    struct Database(std::io::Error);
+
+    impl std::fmt::Display for Database {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "error returned from database: {}", self.0)
+        }
+    }
+
+    impl std::error::Error for Database {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn a_cause_that_the_text_before_it_ends_with_is_told_once() {
+        let database = || Database(std::io::Error::other("no such table"));
+        let once = "error returned from database: no such table";
+        assert_eq!(told(&anyhow::Error::new(database())), once);
+        let error = anyhow::Error::new(database()).context("the orders");
+        assert_eq!(told(&error), format!("the orders: {once}"));
+    }
+
+    #[test]
+    fn every_other_cause_is_told() {
+        let error = anyhow::anyhow!("out").context("timed out");
+        assert_eq!(told(&error), "timed out: out");
+        let error = anyhow::anyhow!("db error").context("not entered");
+        assert_eq!(told(&error), "not entered: db error");
+    }
 }

@@ -1,8 +1,8 @@
 //! # A batch with a bad row in it: what is left
 //!
-//! A shop enters 1 000 sales, and the price of the 501st is refused. Entered by row, each in a transaction of its
+//! A shop enters 1 000 sales, and the price of the 501st is refused. Entered row by row, each in a transaction of its
 //! own, the 500 before it are there: 500 rows, and an error that doesn't say how many. Every other way of
-//! `batch-insert` leaves 0. A `COPY` whose writer is dropped before `finish` leaves 0 as well, and that without an
+//! `batch-insert` leaves 0. A `COPY` whose writer is dropped before `finish` leaves 0 as well, and there is no
 //! error.
 //!
 //! asyncio: executemany, rollback
@@ -16,8 +16,8 @@
 //! await connection.commit()                                # without this line
 //! ```
 //!
-//! Not the same: `executemany` of asyncpg is atomic by itself (since 0.22). In Rust what is atomic is the statement,
-//! and else the transaction that you write around several. aiomysql opens a transaction with the first statement, so
+//! Not the same: `executemany` of asyncpg is atomic by itself (since 0.22). In Rust a statement is atomic, and
+//! several are if you write a transaction around them. aiomysql opens a transaction with the first statement, so
 //! there a forgotten `commit` loses the batch; both drivers here commit each statement that is in no transaction.
 
 use std::pin::pin;
@@ -64,7 +64,7 @@ async fn enters((_, enter): Way, shop: &mut Shop, sales: &[Sale]) -> Result<()> 
         .map_err(|error| anyhow!("{error:#}"))
 }
 
-/// A dropped writer tells the server that the copy has failed. Nobody else is told.
+/// A dropped writer tells the server that the copy has failed. The program isn't told.
 #[instrument(ret, err, skip_all)]
 async fn copies(shop: &mut Shop, sales: &[Sale]) -> Result<()> {
     let sink = shop.client.copy_in("copy sales from stdin binary").await?;
@@ -94,8 +94,8 @@ mod tests {
     #[tokio::test]
     async fn by_row_the_rows_before_the_bad_one_stay() {
         let Some(t) = measured().await else { return };
-        assert_eq!(*t["by row"].count("errors"), 1);
-        assert_eq!(*t["by row"].count("rows left"), BAD);
+        assert_eq!(*t["row by row"].count("errors"), 1);
+        assert_eq!(*t["row by row"].count("rows left"), BAD);
     }
 
     #[tokio::test]

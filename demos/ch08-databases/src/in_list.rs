@@ -2,9 +2,10 @@
 //!
 //! A shop looks up lists of 1 to 20 products. `= any($1)` takes the whole list as one value: 1 statement is prepared,
 //! whatever the length, and an empty list finds 0 rows. `in ($1, $2, …)` has a parameter for each id, so each length
-//! is a text of its own: 20 statements for 20 lengths, an error for the empty list and another one for more than 65
-//! 535 ids. Neither keeps the order of a list, except of the one with a single id; a join with `unnest(…) with
-//! ordinality` does, for all 20 lists.
+//! is a text of its own: 20 statements for 20 lengths, an error for the empty list and another one for 70 000 ids.
+//! Without an `order by` rows come in no promised order: these lists run against the order of the table, and in both
+//! ways only the list of a single id comes back as it was. A join with `unnest(…) with ordinality` can order by the
+//! place in the list, and returns all 20 as they were.
 //!
 //! asyncio: IN, aiomysql.DictCursor
 //!
@@ -13,14 +14,14 @@
 //! ```python
 //! marks = ", ".join(["%s"] * len(ids))                                        # aiomysql
 //! await cursor.execute(f"select * from products where id in ({marks})", ids)  # no ids: error 1064
-//! products = await cursor.fetchall()                                          # dicts, from a DictCursor
+//! names = [product["name"] for product in await cursor.fetchall()]           # a DictCursor's rows are dicts
 //! products = await shop.fetch("select * from products where id = any($1)", ids)   # asyncpg
 //! ```
 //!
-//! Not the same: MySQL has no arrays, so there a list is always one parameter for each id. sqlx builds such a text
-//! with a `QueryBuilder`, which numbers the parameters and binds them; like asyncpg it keeps 100 prepared statements
-//! on each connection, and lists of 100 lengths push out all others. A column of a row is read by its name in both,
-//! as from a DictCursor; here its type is checked as well.
+//! Not the same: MySQL has no arrays, so there the text always depends on the length, and aiomysql writes the values
+//! into it, too. sqlx builds such a text with a `QueryBuilder`, which numbers the parameters and binds them. Like
+//! asyncpg it keeps 100 prepared statements on each connection, and lists of 100 lengths push out all others. A row
+//! of sqlx is read by the name of a column, as from a DictCursor, and the column's type is checked.
 
 use anyhow::Result;
 use scratch_postgres::Postgres;
@@ -29,12 +30,12 @@ use sqlx::{
     postgres::{PgPoolOptions, PgRow},
 };
 use timing::{Timings, law::none};
-use tracing::{info, instrument};
+use tracing::info;
 
 use crate::options::Options;
 
 const LONGEST: i32 = 20;
-/// A statement of PostgreSQL has 65 535 parameters at most.
+/// More than the 65 535 parameters that a statement of PostgreSQL may have.
 const TOO_LONG: i32 = 70_000;
 
 pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
@@ -42,42 +43,29 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     info!("{postgres}");
     fill_the_shop(postgres.url()).await?;
 
-    let looked_up = look_up(postgres.url(), any);
-    let looked_up = t.time("= any($1)", none(), looked_up).await?;
-    count(t, looked_up);
-
-    let looked_up = look_up(postgres.url(), each_of);
-    let looked_up = t.time("in ($1, …)", none(), looked_up).await?;
-    count(t, looked_up);
-
-    let looked_up = look_up(postgres.url(), any_in_order);
-    let looked_up = t.time("unnest($1)", none(), looked_up).await?;
-    count(t, looked_up);
-    Ok(())
+    look_up(t, "= any($1)", postgres.url(), any).await?;
+    look_up(t, "in ($1, …)", postgres.url(), each_of).await?;
+    look_up(t, "unnest($1)", postgres.url(), any_in_order).await
 }
 
-#[instrument(ret, err, skip_all, fields(ids = ids.len()))]
 async fn any(shop: &PgPool, ids: &[i32]) -> Result<Vec<i32>> {
     let query = sqlx::query("select id, name from products where id = any($1)");
     read(query.bind(ids).fetch_all(shop).await?)
 }
 
-#[instrument(ret, err, skip_all, fields(ids = ids.len()))]
 async fn each_of(shop: &PgPool, ids: &[i32]) -> Result<Vec<i32>> {
     let mut query = QueryBuilder::new("select id, name from products where id in (");
     let mut list = query.separated(", ");
     for id in ids {
         list.push_bind(id); // writes `$1`, `$2` and so on; the id itself is bound
     }
-    // Of no ids this makes `in ()`, which isn't SQL. Whoever builds such a text has to leave it out for an empty
-    // list.
+    // Of no ids this makes `in ()`, which isn't SQL: whoever builds such a text sends no query for an empty list.
     query.push(")"); // <- the difference: the text depends on the length
     read(query.build().fetch_all(shop).await?)
 }
 
 /// The array becomes a table, with the place of each id beside it. An id that is named twice is found twice; `any`
 /// and `in` find it once.
-#[instrument(ret, err, skip_all, fields(ids = ids.len()))]
 async fn any_in_order(shop: &PgPool, ids: &[i32]) -> Result<Vec<i32>> {
     let query = sqlx::query(
         "select id, name from unnest($1::int4[]) with ordinality as list (id, place)
@@ -92,55 +80,60 @@ fn read(products: Vec<PgRow>) -> Result<Vec<i32>> {
     Ok(ids.collect::<Result<_, _>>()?)
 }
 
-/// What became of lists of 1 to 20 ids on one connection, of an empty list, and of one that is very long.
-struct LookedUp {
-    found: usize,
-    in_order: usize,
-    prepared: i64,
-    of_none: Result<Vec<i32>>,
-    of_too_many: Result<Vec<i32>>,
-}
-
+/// Times the lists of 1 to 20 ids, on one connection. The empty list and a very long one come afterwards: where they
+/// fail they take no time.
 async fn look_up(
+    t: &mut Timings,
+    label: &str,
     url: &str,
     find: impl AsyncFn(&PgPool, &[i32]) -> Result<Vec<i32>>,
-) -> Result<LookedUp> {
+) -> Result<()> {
     // A statement is prepared for a connection, and so it is counted on one.
     let shop = PgPoolOptions::new().max_connections(1).connect(url).await?;
-    let (mut found, mut in_order) = (0, 0);
+    let lists = t.time(label, none(), all_lengths(&shop, &find)).await?;
+    t.count("prepared", prepared(&shop).await?);
+    t.count("rows found", lists.found);
+    t.count("in their order", lists.in_order);
+    let many: Vec<_> = (1..=TOO_LONG).collect();
+    for (list, ids) in [("empty list", &[][..]), ("70 000 ids", &many)] {
+        match find(&shop, ids).await {
+            Ok(products) => t.count(list, products.len().to_string()),
+            Err(error) => {
+                info!("{list}: {error}");
+                t.count(list, "error");
+            }
+        }
+    }
+    shop.close().await;
+    Ok(())
+}
+
+/// The rows that lists of 1 to 20 ids have found, and how many lists came back in their order.
+#[derive(Default)]
+struct Lists {
+    found: usize,
+    in_order: usize,
+}
+
+async fn all_lengths(
+    shop: &PgPool,
+    find: impl AsyncFn(&PgPool, &[i32]) -> Result<Vec<i32>>,
+) -> Result<Lists> {
+    let mut lists = Lists::default();
     for length in 1..=LONGEST {
         // From the last one down: the table has them the other way round.
         let ids: Vec<_> = (1..=length).rev().collect();
-        let products = find(&shop, &ids).await?;
-        found += products.len();
-        in_order += usize::from(products == ids);
+        let products = find(shop, &ids).await?;
+        lists.found += products.len();
+        lists.in_order += usize::from(products == ids);
     }
-    // Not kept on the connection itself, so it isn't among those that it counts.
-    let prepared = sqlx::query_scalar("select count(*) from pg_prepared_statements");
-    let prepared = prepared.persistent(false).fetch_one(&shop).await?;
-    let of_none = find(&shop, &[]).await;
-    let many: Vec<_> = (1..=TOO_LONG).collect();
-    let of_too_many = find(&shop, &many).await;
-    shop.close().await;
-    Ok(LookedUp {
-        found,
-        in_order,
-        prepared,
-        of_none,
-        of_too_many,
-    })
+    Ok(lists)
 }
 
-fn count(t: &mut Timings, lists: LookedUp) {
-    let rows = |found: Result<Vec<i32>>| match found {
-        Ok(products) => products.len().to_string(),
-        Err(_) => "error".into(), // its text is in the lane
-    };
-    t.count("prepared", lists.prepared);
-    t.count("rows of 1 to 20 ids", lists.found);
-    t.count("lists in their order", lists.in_order);
-    t.count("of no id", rows(lists.of_none));
-    t.count("of 70 000", rows(lists.of_too_many));
+/// The statements that are prepared on the connection of `shop`. This one isn't kept there, so it isn't counted.
+async fn prepared(shop: &PgPool) -> Result<i64> {
+    let prepared = sqlx::query_scalar("select count(*) from pg_prepared_statements");
+    Ok(prepared.persistent(false).fetch_one(shop).await?)
 }
 
 async fn fill_the_shop(url: &str) -> Result<()> {
@@ -155,6 +148,7 @@ async fn fill_the_shop(url: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     async fn measured() -> Option<Timings> {
         scratch_postgres::for_test().await?;
@@ -166,31 +160,31 @@ mod tests {
         let Some(t) = measured().await else { return };
         for (label, prepared) in [("= any($1)", 1), ("in ($1, …)", 20), ("unnest($1)", 1)] {
             assert_eq!(*t[label].count("prepared"), prepared, "{label}");
-            assert_eq!(*t[label].count("rows of 1 to 20 ids"), 210, "{label}");
+            assert_eq!(*t[label].count("rows found"), 210, "{label}");
         }
     }
 
     #[tokio::test]
     async fn an_empty_array_finds_nothing_and_an_empty_list_is_no_sql() {
         let Some(t) = measured().await else { return };
-        assert_eq!(*t["= any($1)"].count("of no id"), "0");
-        assert_eq!(*t["in ($1, …)"].count("of no id"), "error");
-        assert_eq!(*t["unnest($1)"].count("of no id"), "0");
+        assert_eq!(*t["= any($1)"].count("empty list"), "0");
+        assert_eq!(*t["in ($1, …)"].count("empty list"), "error");
+        assert_eq!(*t["unnest($1)"].count("empty list"), "0");
     }
 
     #[tokio::test]
     async fn an_array_may_be_longer_than_a_statement_has_parameters() {
         let Some(t) = measured().await else { return };
-        assert_eq!(*t["= any($1)"].count("of 70 000"), "20");
-        assert_eq!(*t["in ($1, …)"].count("of 70 000"), "error");
+        assert_eq!(*t["= any($1)"].count("70 000 ids"), "20");
+        assert_eq!(*t["in ($1, …)"].count("70 000 ids"), "error");
     }
 
     #[tokio::test]
     async fn only_the_join_keeps_the_order_of_the_list() {
         let Some(t) = measured().await else { return };
-        assert_eq!(*t["unnest($1)"].count("lists in their order"), 20);
+        assert_eq!(*t["unnest($1)"].count("in their order"), 20);
         for label in ["= any($1)", "in ($1, …)"] {
-            assert_eq!(*t[label].count("lists in their order"), 1, "{label}");
+            assert_eq!(*t[label].count("in their order"), 1, "{label}");
         }
     }
 
@@ -202,23 +196,30 @@ mod tests {
         fill_the_shop(postgres.url()).await.unwrap();
         let shop = PgPool::connect(postgres.url()).await.unwrap();
         assert_eq!(any_in_order(&shop, &[7, 3, 7]).await.unwrap(), [7, 3, 7]);
-        assert_eq!(any(&shop, &[7, 3, 7]).await.unwrap(), [3, 7]);
-        assert_eq!(each_of(&shop, &[7, 3, 7]).await.unwrap(), [3, 7]);
+        for ids in [
+            any(&shop, &[7, 3, 7]).await,
+            each_of(&shop, &[7, 3, 7]).await,
+        ] {
+            assert_eq!(BTreeSet::from_iter(ids.unwrap()), BTreeSet::from([3, 7]));
+        }
     }
 
     #[tokio::test]
-    async fn a_connection_keeps_a_hundred_statements() {
+    async fn a_connection_keeps_a_hundred_statements_and_forgets_those_used_longest_ago() {
         let Some(postgres) = scratch_postgres::for_test().await else {
             return;
         };
         fill_the_shop(postgres.url()).await.unwrap();
         let shop = PgPoolOptions::new().max_connections(1);
         let shop = shop.connect(postgres.url()).await.unwrap();
-        for length in 1..=110 {
+        any(&shop, &[1]).await.unwrap();
+        for length in 1..=100 {
             each_of(&shop, &vec![1; length]).await.unwrap();
         }
-        let kept = sqlx::query_scalar("select count(*) from pg_prepared_statements");
-        let kept: i64 = kept.persistent(false).fetch_one(&shop).await.unwrap();
-        assert_eq!(kept, 100);
+        assert_eq!(prepared(&shop).await.unwrap(), 100);
+        let others = "select count(*) from pg_prepared_statements where statement like '% any(%'";
+        let others = sqlx::query_scalar(others).persistent(false);
+        let others: i64 = others.fetch_one(&shop).await.unwrap();
+        assert_eq!(others, 0);
     }
 }

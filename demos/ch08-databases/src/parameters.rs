@@ -18,8 +18,8 @@
 //!
 //! Not the same: asyncpg takes any `str` as a statement, tokio-postgres any `&str`. sqlx takes a `&'static str`, so a
 //! text that stands in the program: what `format!` has made doesn't compile until `AssertSqlSafe` stands around it, a
-//! word that a review can search for. The same everywhere: PostgreSQL's `text` has no NUL, so a text with one in it
-//! is refused by the server, bound or not.
+//! word that a review can search for. The same everywhere: PostgreSQL's `text` has no NUL, so even when it is bound
+//! a text with one in it is refused by the server.
 
 use anyhow::Result;
 use scratch_postgres::Postgres;

@@ -1,9 +1,9 @@
-//! # A crowd at a pool: who leaves takes no connection away
+//! # A crowd at a pool: whoever leaves takes no connection away
 //!
 //! 100 tasks share a pool of 3 connections, and 25 of them are aborted: in one variant while they wait for a
 //! connection, in the other while they have one. Each time the other 75 orders are packed, and all 3 connections can
-//! be had at the end. No line of a task provides for that. A future that is dropped while it waits leaves the queue of
-//! the pool, and a connection that is dropped goes back.
+//! be had at the end. No line of a task provides for that. A future that is dropped while it waits leaves the queue
+//! of the pool, and a connection that is dropped goes back.
 //!
 //! asyncio: acquire, release, cancel
 //!
@@ -11,13 +11,13 @@
 //!
 //! ```python
 //! connection = await pool.acquire()
-//! await pack(connection)             # cancelled here, the pool has a connection less
+//! await pack(connection)             # cancelled here, the pool has one connection fewer
 //! await pool.release(connection)     # hence `async with pool.acquire() as connection`
 //! ```
 //!
-//! Not the same: without `async with` or a `finally` the Python code works, until a cancellation or an exception comes
-//! between its lines. In Rust a connection belongs to the future that has it, and is dropped with it on every way out.
-//! A pool of sqlx loses one only to code that says so: `leak`, or `std::mem::forget`.
+//! Not the same: without `async with` or a `finally` the Python code works, until a cancellation or an exception
+//! comes between its lines. In Rust a connection belongs to the future that has it, and is dropped with it on every
+//! way out. A pool of sqlx loses one only to code that says so: `leak`, or `std::mem::forget`.
 
 use std::{collections::HashSet, future::pending};
 

@@ -1,10 +1,11 @@
-//! # PostgreSQL: one row, perhaps a row, all rows
+//! # PostgreSQL: a connection to spawn; one row, perhaps a row, all rows
 //!
-//! Three shelves of a shop hold no product, one, and two. `query_one` wants exactly one row: no row is an error, and
-//! so are two. `query_opt` gives `None` for no row; two are still an error. `query` gives them all: 0, 1 and 2. Where
-//! a statement should find one row and finds two, the statement or the data is wrong, and here the program is told.
 //! `connect` returns two things, a client and a connection. The connection is a future, and all bytes pass through
-//! it: while it isn't polled, the client gets 0 answers in 2 ticks, and no error.
+//! it: while it isn't polled, the client gets 0 answers in 2 ticks, and no error. What was handed to it meanwhile is
+//! sent as soon as the connection is polled. Shelf 0 of a shop holds no product, shelf 1 one, shelf 2 two.
+//! `query_one` wants exactly one row: no row is an error, and so are two. `query_opt` gives `None` for no row; two
+//! are still an error. `query` gives them all: 0, 1 and 2. Where a statement should find one row and finds two, the
+//! statement or the data is wrong, and here the program is told.
 //!
 //! asyncio: asyncpg.connect, fetch, fetchrow, execute
 //!
@@ -19,8 +20,9 @@
 //!
 //! Not the same: of two rows `fetchrow` returns the first and says nothing of the other. sqlx has the same method
 //! under the name `fetch_optional`: of two rows it gives 1. The connection of asyncpg is served by the event loop;
-//! that of tokio-postgres is served by whoever polls it, and spawning it is the caller's task. A row of asyncpg is
-//! read by `row["cents"]` and holds what came; a row here is read into a type, and what doesn't fit it is an `Err`.
+//! that of tokio-postgres is served by whoever polls it, and spawning it is the caller's job. A row of asyncpg is
+//! read by `row["cents"]` and holds what came; here it is read into a type, and where that doesn't fit `try_get` is
+//! an `Err`, and `get` panics.
 
 use anyhow::Result;
 use scratch_postgres::Postgres;
@@ -47,31 +49,31 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     let answer = t.time("connection not polled", exactly(2), answer).await;
     t.count("answers", answer.iter().count());
 
-    // As a task it is polled until the client is dropped. Its result tells what went wrong on the way.
+    // As a task it is polled until the client is dropped. Its result says what went wrong on the way.
     let connection = tokio::spawn(connection); // <- the difference
     let answer = timeout(ticks(20), asks(&client));
     let answer = t.time("connection spawned", none(), answer).await;
     t.count("answers", answer.iter().count());
 
     put_on_shelves(&client).await?;
-    let found = each_shelf(async |shelf| one(&client, shelf).await);
+    let found = each_shelf(async |shelf| Ok(vec![one(&client, shelf).await?]));
     let found = t.time("query_one", none(), found).await;
-    count(t, found.map(|product| product.map(|_| 1)));
+    count(t, found);
 
-    let found = each_shelf(async |shelf| perhaps_one(&client, shelf).await);
+    let found = each_shelf(async |shelf| Ok(Vec::from_iter(perhaps_one(&client, shelf).await?)));
     let found = t.time("query_opt", none(), found).await;
-    count(t, found.map(|product| Ok(product?.iter().count())));
+    count(t, found);
 
     let found = each_shelf(async |shelf| all(&client, shelf).await);
     let found = t.time("query", none(), found).await;
-    count(t, found.map(|products| Ok(products?.len())));
+    count(t, found);
 
     // A pool of one connection, because a shared `&PgPool` can run queries; a bare connection is borrowed mutably.
     let pool = PgPoolOptions::new().max_connections(1);
     let pool = pool.connect(postgres.url()).await?;
-    let found = each_shelf(async |shelf| first(&pool, shelf).await);
+    let found = each_shelf(async |shelf| Ok(Vec::from_iter(first(&pool, shelf).await?)));
     let found = t.time("sqlx fetch_optional", none(), found).await;
-    count(t, found.map(|product| Ok(product?.iter().count())));
+    count(t, found);
     pool.close().await;
 
     drop(client);
@@ -81,7 +83,7 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
 #[instrument(ret, err, skip(client))]
 async fn asks(client: &Client) -> Result<i32> {
     let row = client.query_one("select 1 + 1", &[]).await?;
-    Ok(row.get(0))
+    Ok(row.try_get(0)?)
 }
 
 #[derive(Debug, PartialEq)]
@@ -91,8 +93,8 @@ struct Product {
 }
 
 impl Product {
-    /// By name, so the order in the `select` doesn't matter. No compiler knows the columns of a table: when one is
-    /// missing or of another type, `try_get` returns an `Err`, and `get` panics.
+    /// By name, so the order in the `select` doesn't matter. No compiler knows the columns of a table: one may be
+    /// missing, or of another type.
     fn of(row: &Row) -> Result<Self, tokio_postgres::Error> {
         Ok(Self {
             name: row.try_get("name")?,
@@ -119,7 +121,7 @@ async fn all(client: &Client, shelf: i32) -> Result<Vec<Product>> {
     Ok(rows.iter().map(Product::of).collect::<Result<_, _>>()?)
 }
 
-/// sqlx reads a row into a tuple, by position. No method of it refuses a second row.
+/// sqlx reads a row into a tuple, by position. Its `fetch_one` refuses no second row either.
 #[instrument(ret, err, skip(pool))]
 async fn first(pool: &PgPool, shelf: i32) -> Result<Option<(String, i32)>> {
     let query = sqlx::query_as(FIND).bind(shelf);
@@ -137,20 +139,24 @@ async fn put_on_shelves(client: &Client) -> Result<()> {
     Ok(())
 }
 
-async fn each_shelf<T>(find: impl AsyncFn(i32) -> Result<T>) -> [Result<T>; 3] {
+async fn each_shelf<T>(find: impl AsyncFn(i32) -> Result<Vec<T>>) -> [Result<Vec<T>>; 3] {
     [find(0).await, find(1).await, find(2).await]
 }
 
-fn count(t: &mut Timings, found: [Result<usize>; 3]) {
-    for (shelf, found) in ["of 0 rows", "of 1 row", "of 2 rows"].iter().zip(found) {
-        let found = found.map_or_else(|_| "error".to_owned(), |rows| rows.to_string());
-        t.count(*shelf, found);
+const SHELVES: [&str; 3] = ["shelf 0", "shelf 1", "shelf 2"];
+
+fn count<T>(t: &mut Timings, found: [Result<Vec<T>>; 3]) {
+    for (shelf, found) in SHELVES.into_iter().zip(found) {
+        let rows = found.map_or_else(|_| "error".to_owned(), |rows| rows.len().to_string());
+        t.count(shelf, rows);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
     use timing::report::Ended;
 
     async fn measured() -> Option<Timings> {
@@ -158,12 +164,12 @@ mod tests {
         Some(Timings::of(async |t| run(t, &Options::default()).await).await)
     }
 
-    #[track_caller]
-    fn assert_found(t: &Timings, label: &str, found: [&str; 3]) {
-        let counts = ["of 0 rows", "of 1 row", "of 2 rows"];
-        for (what, found) in counts.into_iter().zip(found) {
-            assert_eq!(*t[label].count(what), found, "{label}, {what}");
-        }
+    /// The first value keeps the schema.
+    async fn connected() -> Option<(Postgres, Client, impl Future<Output = ()> + Send + 'static)> {
+        let postgres = scratch_postgres::for_test().await?;
+        let connected = tokio_postgres::connect(postgres.url(), NoTls).await;
+        let (client, connection) = connected.unwrap();
+        Some((postgres, client, connection.map(drop)))
     }
 
     #[tokio::test]
@@ -177,61 +183,61 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn query_one_wants_exactly_one_row() {
-        let Some(t) = measured().await else { return };
-        assert_found(&t, "query_one", ["error", "1", "error"]);
-        let ended = [0, 1, 2].map(|shelf| t["query_one"].lane(&format!("one({shelf})")).ended);
-        assert_eq!(ended, [Ended::Failed, Ended::Returned, Ended::Failed]);
+    async fn what_was_handed_over_before_is_sent_when_the_connection_is_polled() {
+        let Some((_postgres, client, connection)) = connected().await else {
+            return;
+        };
+        let create = client.batch_execute("create table early ()");
+        assert!(create.now_or_never().is_none(), "polled once, and given up");
+        tokio::spawn(connection);
+        client.batch_execute("drop table early").await.unwrap();
     }
 
     #[tokio::test]
-    async fn query_opt_takes_no_row_and_refuses_two() {
+    async fn query_one_wants_exactly_one_row_and_sqlx_drops_the_second() {
         let Some(t) = measured().await else { return };
-        assert_found(&t, "query_opt", ["0", "1", "error"]);
+        for (label, found) in [
+            ("query_one", ["error", "1", "error"]),
+            ("query_opt", ["0", "1", "error"]),
+            ("query", ["0", "1", "2"]),
+            ("sqlx fetch_optional", ["0", "1", "1"]),
+        ] {
+            for (shelf, found) in SHELVES.into_iter().zip(found) {
+                assert_eq!(*t[label].count(shelf), found, "{label}, {shelf}");
+            }
+        }
     }
 
     #[tokio::test]
-    async fn query_returns_all_rows() {
-        let Some(t) = measured().await else { return };
-        assert_found(&t, "query", ["0", "1", "2"]);
-    }
-
-    #[tokio::test]
-    async fn fetch_optional_drops_the_second_row_as_fetchrow_does() {
-        let Some(t) = measured().await else { return };
-        assert_found(&t, "sqlx fetch_optional", ["0", "1", "1"]);
-    }
-
-    #[tokio::test]
-    async fn a_column_that_does_not_fit_is_an_error_when_the_row_is_read() {
+    async fn fetch_one_of_sqlx_drops_the_second_row_too() {
         let Some(postgres) = scratch_postgres::for_test().await else {
             return;
         };
-        let (client, connection) = tokio_postgres::connect(postgres.url(), NoTls)
-            .await
-            .unwrap();
-        tokio::spawn(connection);
-        for (columns, why) in [
-            ("'tea' as name", "invalid column `cents`"),
-            (
-                "'tea' as name, 4.5::float8 as cents",
-                "error deserializing column 1",
-            ),
-        ] {
-            let row = client
-                .query_one(&format!("select {columns}"), &[])
-                .await
-                .unwrap();
-            assert_eq!(Product::of(&row).unwrap_err().to_string(), why);
-        }
-        let row = client
-            .query_one("select 450 as cents, 'tea' as name", &[])
-            .await
-            .unwrap();
-        let tea = Product {
-            name: "tea".into(),
-            cents: 450,
+        let pool = PgPool::connect(postgres.url()).await.unwrap();
+        let two = sqlx::query_scalar("select * from generate_series(1, 2)");
+        let one: i32 = two.fetch_one(&pool).await.unwrap();
+        assert_eq!(one, 1);
+    }
+
+    #[tokio::test]
+    async fn a_column_that_does_not_fit_is_an_error_of_try_get_and_a_panic_of_get() {
+        let Some((_postgres, client, connection)) = connected().await else {
+            return;
         };
-        assert_eq!(Product::of(&row).unwrap(), tea);
+        tokio::spawn(connection);
+        let select = async |columns| client.query_one(columns, &[]).await.unwrap();
+        let missing = select("select 'tea' as name").await;
+        let of_another_type = select("select 'tea' as name, 4.5::float8 as cents").await;
+        for (row, why) in [
+            (missing, "invalid column `cents`"),
+            (of_another_type, "error deserializing column 1"),
+        ] {
+            assert_eq!(Product::of(&row).unwrap_err().to_string(), why);
+            let get = AssertUnwindSafe(|| row.get::<_, i32>("cents"));
+            assert!(catch_unwind(get).is_err());
+        }
+        let (name, cents) = ("tea".to_owned(), 450);
+        let other_order = select("select 450 as cents, 'tea' as name").await;
+        assert_eq!(Product::of(&other_order).unwrap(), Product { name, cents });
     }
 }

@@ -12,7 +12,7 @@
 //! ```python
 //! async with shop.transaction():     # asyncpg
 //!     await shop.execute("update stock set pieces = 0 where product = 'tea'")
-//!     raise Cancelled                # goes on when the rollback is done
+//!     raise ValueError("no tea")     # goes on when the rollback is done
 //! ```
 //!
 //! Not the same: `async with` awaits the rollback, and the exception goes on afterwards. After a drop the rollback is

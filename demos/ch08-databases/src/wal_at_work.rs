@@ -2,9 +2,8 @@
 //!
 //! For 5 ticks four readers ask for the stock again and again, and a writer sells. With the rollback journal all five
 //! have to wait for each other, and their lanes stand still at the same times. With WAL the readers wait for no lock.
-//! How many reads and writes that makes, and how long a reader waited at most, is measured here, on your disk: in
-//! every run on ours there were several times as many reads with WAL. `busy_timeout` turns a refusal into a wait, so
-//! all five work to the end in both.
+//! How many reads and writes that makes, and how long a reader waited at most, depends on the disk: here it is
+//! measured on yours. `busy_timeout` turns a refusal into a wait, so all five work to the end in both.
 //!
 //! asyncio: sqlite3.connect timeout, busy_timeout
 //!
