@@ -1,4 +1,4 @@
-//! # `BEGIN IMMEDIATE`: the write lock before the first read
+//! # `BEGIN IMMEDIATE`: the write lock before the read
 //!
 //! Ten pears are in stock, and five clerks sell one each: read the stock, take the money, write the stock minus one.
 //! Without a transaction all five sell and 4 of the updates are lost. In a plain `BEGIN` nothing is lost, but 4 of

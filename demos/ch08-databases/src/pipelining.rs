@@ -1,4 +1,4 @@
-//! # Pipelining: one connection hides the distance, not the work
+//! # Pipelining: a connection hides distance, not work
 //!
 //! Ten queries through one connection to a server that is far away: a round trip takes 1 tick. In turn they take 10
 //! ticks. Polled together they take 1: each is sent without waiting for the answers to those before it. Then ten

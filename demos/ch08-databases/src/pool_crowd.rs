@@ -1,4 +1,4 @@
-//! # A crowd at a pool: whoever leaves takes no connection away
+//! # A crowd at a pool: whoever leaves takes no connection
 //!
 //! 100 tasks share a pool of 3 connections, and 25 of them are aborted: in one variant while they wait for a
 //! connection, in the other while they have one. Each time the other 75 orders are packed, and all 3 connections can

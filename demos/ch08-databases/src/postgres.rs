@@ -1,4 +1,4 @@
-//! # PostgreSQL: a connection to spawn; one row, perhaps a row, all rows
+//! # PostgreSQL: spawn the connection; one row, or none, or all
 //!
 //! `connect` returns two things, a client and a connection. The connection is a future, and all bytes pass through
 //! it: while it isn't polled, the client gets 0 answers in 2 ticks, and no error. What was handed to it meanwhile is

@@ -1,4 +1,4 @@
-//! # SQLite: a row that may be missing, and rows in little memory
+//! # SQLite: rows in little memory, and a missing row
 //!
 //! Four functions read rows. They differ in what a missing row is, and in how many rows are in memory at a time.
 //! Where there is no row, `fetch_one` returns an error and `fetch_optional` returns `None`. `fetch_all` holds all
