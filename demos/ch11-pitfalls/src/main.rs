@@ -5,6 +5,7 @@ mod lost_error;
 mod nested_runtime;
 mod one_by_one;
 mod sleeps_made_early;
+mod swallowed_panic;
 
 chapter::lessons![
     on_loop blocking_call,
@@ -12,4 +13,5 @@ chapter::lessons![
     on_loop sleeps_made_early,
     off_loop nested_runtime,
     on_loop lost_error,
+    on_loop swallowed_panic,
 ];
