@@ -1,16 +1,16 @@
 //! # A blocking call, three functions down
 //!
-//! A shop confirms an order. For that it needs an invoice, the invoice needs a number, and the last number stands in a
-//! file that a backup program has locked for 2 ticks. `File::lock` blocks its thread, the loop's only one: the longest
-//! gap between two turns of a ticker is over 200 ms. For so long a server would answer nobody. With the same call in
-//! `spawn_blocking` the order takes 2 ticks as before, but the gap is about 11 ms.
+//! A shop confirms an order. For that it needs an invoice, the invoice needs a number, and the last number stands in
+//! a file that a backup program has locked for 2 ticks. `File::lock` blocks its thread, the loop's only one: the
+//! longest gap between two turns of a ticker is over 200 ms. For so long a server would answer nobody. With the same
+//! call in `spawn_blocking` the order takes 2 ticks as before, but the gap is about 11 ms.
 //!
 //! asyncio: time.sleep, to_thread, fcntl.flock
 //!
 //! real clock: it blocks a thread
 //!
-//! How to see it: in the timeline `invoice` is a solid bar, and `--slow 50ms` names its poll. Nothing warns of it. The
-//! lint `clippy::disallowed_methods` is on by default, but finds only what a `clippy.toml` names.
+//! How to see it: in the timeline `invoice` is a solid bar, and `--slow 50ms` names its poll. Nothing warns of it.
+//! The lint `clippy::disallowed_methods` is on by default, but finds only what a `clippy.toml` names.
 //!
 //! Cured in: `executors/blocking-io`, `runtime/slow-poll`
 //!
@@ -19,8 +19,9 @@
 //! async def confirm(): return f"confirmed, {await asyncio.to_thread(invoice)}"
 //! ```
 //!
-//! Not the same: asyncio's debug mode logs a callback that took longer than 0.1 s; tokio logs nothing. In a runtime with
-//! several threads such a call stops one of them. That hides the mistake until as many calls block as there are threads.
+//! Not the same: asyncio's debug mode logs a callback that took longer than 0.1 s; tokio logs nothing. In a runtime
+//! with several threads such a call stops one of them. That hides the mistake until as many calls block as there are
+//! threads.
 
 use std::{
     fs::{self, File},
@@ -102,7 +103,7 @@ async fn during_a_backup<T>(counter: &Path, work: impl Future<Output = Result<T>
     });
     info!("a backup holds the lock");
     let done = work.await;
-    backup.join().expect("it only sleeps");
+    backup.join().expect("it only sleeps"); // it has released the lock, so it is over
     done
 }
 

@@ -1,14 +1,15 @@
 //! # Lost errors: five orders confirmed, three saved
 //!
-//! A shop saves five orders; the disk refuses two of them. If each `save` is a task that nobody waits for, its `Err` is
-//! dropped with the task: 5 orders are confirmed, 3 are saved, 0 errors are logged. It is the same with a `join_all`
-//! whose list of results is dropped, and with a `JoinSet` that is only emptied. Where each result is looked at, 3 are
-//! confirmed, 3 saved, and 2 errors logged.
+//! A shop saves five orders; the disk refuses two of them. If each `save` is a task that nobody waits for, its `Err`
+//! is dropped with the task: 5 orders are confirmed, 3 are saved, 0 errors are logged. It is the same with a
+//! `join_all` whose list of results is dropped, and with a `JoinSet` that is only emptied. Where each result is
+//! looked at, 3 are confirmed, 3 saved, and 2 errors logged.
 //!
 //! asyncio: create_task, gather, return_exceptions, Task exception was never retrieved
 //!
-//! How to see it: nothing shows it. rustc's `unused_must_use`, on by default, warns of a `Result` that is dropped, but
-//! not of one inside a `JoinHandle`, a `Vec` or an `Option`. A function with `#[instrument(err)]` logs its own errors.
+//! How to see it: nothing shows it. rustc's `unused_must_use`, on by default, warns of a `Result` that is dropped,
+//! but not of one inside a `JoinHandle`, a `Vec` or an `Option`. A function with `#[instrument(err)]` logs its own
+//! errors.
 //!
 //! Cured in: `tasks/join-errors`, `tasks/detached`, `runtime/exception-handler`
 //!
@@ -18,8 +19,9 @@
 //! await asyncio.gather(*map(save, orders), return_exceptions=True)     # as silent, if nobody reads the list
 //! ```
 //!
-//! Not the same: asyncio logs "Task exception was never retrieved" when such a task is freed; tokio logs nothing. With
-//! `return_exceptions=True` both lose as much. Without it `gather` raises the first error, and the second one is lost.
+//! Not the same: asyncio logs "Task exception was never retrieved" when such a task is freed; tokio logs nothing.
+//! With `return_exceptions=True` both lose as much. Without it `gather` raises the first error, and the second one is
+//! lost.
 
 use std::sync::{Arc, Mutex};
 

@@ -2,15 +2,15 @@
 //!
 //! A plain function asks for a price: it builds a runtime and blocks on it until the answer is there. Sync code calls
 //! it without trouble, and its `#[test]` passes: 3 prices in 3 ticks. Called by a server's tasks it panics each time,
-//! before it has asked: of 3 requests 0 are answered. Written as an `async fn` it answers 3 in 1 tick, and so does the
-//! helper as it is on threads of `spawn_blocking`.
+//! before it has asked: of 3 requests 0 are answered. Written as an `async fn` it answers 3 in 1 tick, and so does
+//! the helper as it is on threads of `spawn_blocking`.
 //!
 //! asyncio: run, to_thread
 //!
 //! real clock: each runtime has its own
 //!
-//! How to see it: the panic says "Cannot start a runtime from within a runtime", and the lane of the request is marked.
-//! No lint warns of it: whether a function is called inside a runtime is known only when it runs.
+//! How to see it: the panic says "Cannot start a runtime from within a runtime", and the lane of the request is
+//! marked. No lint warns of it: whether a function is called inside a runtime is known only when it runs.
 //!
 //! Cured in: `executors/sync-to-async`, `executors/block-in-place`
 //!

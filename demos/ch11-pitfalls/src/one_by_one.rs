@@ -2,13 +2,13 @@
 //!
 //! Three parcels are looked up at three carriers, which takes 2, 1 and 3 ticks. With the `.await` inside the loop the
 //! second look-up begins when the first is over: 6 ticks, the sum. Three calls first and three `.await`s afterwards
-//! take 6 ticks as well, because a call begins nothing. `join_all` takes 3, the longest, and so does `buffered(3)`. The
-//! slow forms never have more than 1 look-up under way, the others have 3.
+//! take 6 ticks as well, because a call begins nothing. `join_all` takes 3, the longest, and so does `buffered(3)`.
+//! The slow forms never have more than 1 look-up under way, the others have 3.
 //!
 //! asyncio: gather, create_task, list comprehension
 //!
-//! How to see it: in the timeline the lanes are stairs, each of them beginning where another ends. Nothing warns of it,
-//! neither rustc nor clippy, since one after another can be what is meant.
+//! How to see it: in the timeline the lanes are stairs, each of them beginning where another ends. Nothing warns of
+//! it, neither rustc nor clippy, since one after another can be what is meant.
 //!
 //! Cured in: `tasks/join`, `tasks/spawn`, `streams/unordered`
 //!
@@ -18,9 +18,9 @@
 //! shirt = asyncio.create_task(look_up("shirt"))             # has a turn before it is awaited
 //! ```
 //!
-//! Not the same: nothing in these two forms; a coroutine that is called hasn't begun either. `create_task` has, at the
-//! next wait of its caller, as `tokio::spawn` has. In JavaScript every call of an async function begins at once, so
-//! three calls first and three awaits afterwards do overlap there.
+//! Not the same: nothing in these two forms; a coroutine that is called hasn't begun either. `create_task` has, at
+//! the next wait of its caller, as `tokio::spawn` has. In JavaScript every call of an async function begins at once,
+//! so three calls first and three awaits afterwards do overlap there.
 
 use anyhow::Result;
 use futures_util::{StreamExt, future::join_all, stream};
@@ -71,8 +71,8 @@ async fn one_by_one(parcels: &[Parcel], carriers: &AtOnce) -> Vec<&'static str> 
     places
 }
 
-/// All calls stand before the first `.await`. But a call makes a future, and a future does nothing until it is polled:
-/// the second one is polled when the first one is done.
+/// All calls stand before the first `.await`. But a call makes a future, and a future does nothing until it is
+/// polled: the second one is polled when the first one is done.
 async fn called_beforehand(parcels: &[Parcel], carriers: &AtOnce) -> Vec<&'static str> {
     let look_ups: Vec<_> = parcels.iter().map(|p| look_up(p, carriers)).collect();
     let mut places = Vec::new();

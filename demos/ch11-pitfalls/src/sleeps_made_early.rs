@@ -1,9 +1,9 @@
 //! # Sleeps made early: they overlap where work does not
 //!
 //! A menu is meant to cook tea, 2 ticks, beside a stew, 3 ticks, but awaits the one and then the other: 5 ticks. Its
-//! test passes two bare `sleep`s for the dishes and gets 3, as if they were cooked together. For tokio's `sleep` takes
-//! its deadline when it is made, and both are made before the first `.await`. A dish begins when it is polled: the
-//! stew after 200 ms. With the sleep inside an `async fn` the test gets 5, too. With `join!` the dishes take 3.
+//! test passes two bare `sleep`s for the dishes and gets 3, as if they were cooked together. For tokio's `sleep`
+//! takes its deadline when it is made, and both are made before the first `.await`. A dish begins when it is polled:
+//! the stew after 200 ms. With the sleep inside an `async fn` the test gets 5, too. With `join!` the dishes take 3.
 //!
 //! asyncio: sleep, call_later
 //!
@@ -18,8 +18,9 @@
 //! await stew       # 5 in all: its 3 seconds begin here
 //! ```
 //!
-//! Not the same: `asyncio.sleep` is a coroutine, and its time begins when it is awaited. tokio's `sleep` is an ordinary
-//! function that returns a timer. Its time runs from the call on, whether it is polled or not, as with `call_later`.
+//! Not the same: `asyncio.sleep` is a coroutine, and its time begins when it is awaited. tokio's `sleep` is an
+//! ordinary function that returns a timer. Its time runs from the call on, whether it is polled or not, as with
+//! `call_later`.
 
 use anyhow::Result;
 use timing::{

@@ -1,8 +1,9 @@
 //! # A swallowed panic: a queue without its worker
 //!
-//! A worker packs six parcels from a queue and panics at the third. With `let _ = worker.await` the program ends as if
-//! all were packed: `Ok`, with 2 parcels packed and 4 never. With `worker.await?` as many are packed, but the program
-//! ends with an error. If the panic is looked at and a new worker started, 5 are packed; the third one is lost.
+//! A worker packs six parcels from a queue and panics at the third. With `let _ = worker.await` the program ends as
+//! if all were packed: `Ok`, with 2 parcels packed and 4 never. With `worker.await?` as many are packed, but the
+//! program ends with an error. If the panic is looked at and a new worker started, 5 are packed; the third one is
+//! lost.
 //!
 //! asyncio: create_task, Queue
 //!
@@ -18,9 +19,10 @@
 //! await worker            # in place of the line above: raises what the worker raised
 //! ```
 //!
-//! Not the same: `await worker` raises the exception again, so only an `except` can lose it. `worker.await` returns the
-//! panic in a `Result`. rustc asks that it be used, and `let _ =` counts as a use. asyncio's `join` counts items and
-//! waits for ever when their worker is gone. A channel has no such count; here it is `worker.await` that ends the wait.
+//! Not the same: `await worker` raises the exception again, so only an `except` can lose it. `worker.await` returns
+//! the panic in a `Result`. rustc asks that it be used, and `let _ =` counts as a use. asyncio's `join` counts items
+//! and waits for ever when their worker is gone. A channel has no such count; here it is `worker.await` that ends the
+//! wait.
 
 use std::sync::{
     Arc,
