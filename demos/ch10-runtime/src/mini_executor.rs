@@ -8,7 +8,7 @@
 //!
 //! asyncio: run, event loop, BaseEventLoop._run_once, call_soon_threadsafe
 //!
-//! real clock: its timers know no other
+//! real clock: its timers have a clock of their own
 //!
 //! ```python
 //! def run_once():                     # the main part of BaseEventLoop._run_once
