@@ -5,7 +5,7 @@
 //! `join_all` whose list of results is dropped, and with a `JoinSet` that is only emptied. Where each result is
 //! looked at, 3 are confirmed, 3 saved, and 2 errors logged.
 //!
-//! asyncio: create_task, gather, return_exceptions, Task exception was never retrieved
+//! asyncio: gather, return_exceptions, Task exception was never retrieved
 //!
 //! How to see it: nothing shows it. rustc's `unused_must_use`, on by default, warns of a `Result` that is dropped,
 //! but not of one inside a `JoinHandle`, a `Vec` or an `Option`. A function with `#[instrument(err)]` logs its own
