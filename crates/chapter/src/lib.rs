@@ -17,6 +17,7 @@ use futures_util::future::LocalBoxFuture;
 use timing::Timings;
 
 mod args;
+mod case;
 mod catalogue;
 mod folder;
 mod interrupt;
@@ -31,6 +32,7 @@ mod session;
 mod usage;
 mod worker;
 
+pub use case::Case;
 pub use folder::Folder;
 pub use worker::{Apart, Watch, Worker, apart, apart_in, worker};
 

@@ -1,5 +1,6 @@
 //! Each mistake beside its cure, with the damage measured.
 
+mod await_in_sync;
 mod blocking_call;
 mod lost_error;
 mod nested_runtime;
@@ -14,4 +15,5 @@ chapter::lessons![
     off_loop nested_runtime,
     on_loop lost_error,
     on_loop swallowed_panic,
+    on_loop await_in_sync,
 ];

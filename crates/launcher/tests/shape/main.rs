@@ -1,6 +1,7 @@
 //! What keeps the workspace in its shape: each rule is a function that returns complaints, tried on a seeded defect
 //! and then held against the real files.
 
+mod cases;
 mod docs;
 mod folders;
 mod lessons;

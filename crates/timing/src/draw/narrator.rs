@@ -3,6 +3,9 @@ use unicode_width::UnicodeWidthStr;
 use super::{DIM, Pen, RED, WIDTH, YELLOW, painted};
 use crate::report::{Level, Said};
 
+/// Left of a block of lines.
+const INDENT: &str = "    ";
+
 /// Draws narration a line at a time, as it comes. The column of the lanes grows with the longest label so far.
 #[derive(Debug)]
 pub struct Narrator {
@@ -19,7 +22,8 @@ impl Narrator {
         }
     }
 
-    /// One line, with the time in seconds on the variant's own clock and the lane it was said in.
+    /// One line, with the time in seconds on the variant's own clock and the lane it was said in. Several lines that
+    /// no lane said, as of code or of a compiler, are a block of their own, as wide as the page and without a time.
     ///
     /// ```
     /// use timing::{draw::{Narrator, Pen}, report::{Level, Said}, ticks};
@@ -33,6 +37,10 @@ impl Narrator {
     /// assert!(narrator.line(&said).ends_with("cook(\"tea\")       ready"));
     /// ```
     pub fn line(&mut self, said: &Said) -> String {
+        let is_quoted = said.level == Level::Info && said.lane.is_none();
+        if is_quoted && said.text.trim_end().contains('\n') {
+            return block(&self.pen.text(&said.text));
+        }
         let label = said.lane.as_deref().unwrap_or_default();
         self.label_width = self.label_width.max(self.pen.text(label).width()).min(28);
         let label = self.pen.column(label, self.label_width);
@@ -52,6 +60,40 @@ impl Narrator {
             lines.collect::<Vec<_>>().join(&between)
         )
     }
+}
+
+/// The lines as they are, indented; none is wider than the page.
+fn block(text: &str) -> String {
+    let lines = text.trim_end().lines();
+    let lines = lines.flat_map(|line| broken(line, WIDTH - INDENT.len()));
+    let lines: Vec<String> = lines
+        .map(|line| format!("{INDENT}{line}").trim_end().to_owned())
+        .collect();
+    lines.join("\n")
+}
+
+/// The line, or where it is too wide several. What is carried over begins below the first word, behind the bar that a
+/// compiler draws at the left.
+fn broken(line: &str, width: usize) -> Vec<String> {
+    if line.width() <= width {
+        return vec![line.to_owned()];
+    }
+    let start = line.find(|c: char| c.is_alphanumeric() || c == '`');
+    let (before, text) = line.split_at(start.unwrap_or(0));
+    let left = before.width();
+    let bar = before
+        .find('|')
+        .filter(|at| before[..*at].trim().is_empty());
+    let carried = match bar {
+        Some(at) => format!("{}{:rest$}", &before[..=at], "", rest = left - at - 1),
+        None => format!("{:left$}", ""),
+    };
+    let parts = wrapped(text, width.saturating_sub(left));
+    let margins = std::iter::once(before).chain(std::iter::repeat(carried.as_str()));
+    margins
+        .zip(parts)
+        .map(|(margin, part)| format!("{margin}{part}"))
+        .collect()
 }
 
 /// The text in lines of at most `width` columns, broken between words. A word that is wider keeps a line to itself.
@@ -83,5 +125,22 @@ mod tests {
         assert_eq!(lines.join(" "), text);
         assert_eq!(wrapped("unbreakable_as_it_is", 5), ["unbreakable_as_it_is"]);
         assert_eq!(wrapped("", 5), [""]);
+    }
+
+    #[test]
+    fn a_compilers_lines_keep_their_shape_and_the_width_of_the_page() {
+        let text = "error: no\n  |\n  |     let a = b;\n  |             ^ `b` is of a type that is moved by \
+                    what stands to the left of it, and not copied\n  = help: within `impl Future<Output = ()>`, \
+                    the trait `Send` is not implemented for `Rc<str>`\n";
+        assert_eq!(
+            block(text),
+            "    error: no
+      |
+      |     let a = b;
+      |             ^ `b` is of a type that is moved by what stands to the left
+      |               of it, and not copied
+      = help: within `impl Future<Output = ()>`, the trait `Send` is not
+        implemented for `Rc<str>`"
+        );
     }
 }
