@@ -3,6 +3,7 @@
 mod await_in_sync;
 mod blocking_call;
 mod lost_error;
+mod forgotten_await;
 mod nested_runtime;
 mod one_by_one;
 mod sleeps_made_early;
@@ -16,4 +17,5 @@ chapter::lessons![
     on_loop lost_error,
     on_loop swallowed_panic,
     on_loop await_in_sync,
+    on_loop forgotten_await,
 ];
