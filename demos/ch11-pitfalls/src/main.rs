@@ -4,6 +4,7 @@ mod await_in_sync;
 mod blocking_call;
 mod lost_error;
 mod forgotten_await;
+mod guard_across_await;
 mod nested_runtime;
 mod one_by_one;
 mod sleeps_made_early;
@@ -18,4 +19,5 @@ chapter::lessons![
     on_loop swallowed_panic,
     on_loop await_in_sync,
     on_loop forgotten_await,
+    on_loop guard_across_await,
 ];
