@@ -7,6 +7,7 @@ mod forgotten_await;
 mod guard_across_await;
 mod nested_runtime;
 mod one_by_one;
+mod rc_across_spawn;
 mod sleeps_made_early;
 mod swallowed_panic;
 
@@ -20,4 +21,5 @@ chapter::lessons![
     on_loop await_in_sync,
     on_loop forgotten_await,
     on_loop guard_across_await,
+    on_loop rc_across_spawn,
 ];
