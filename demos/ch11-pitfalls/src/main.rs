@@ -3,6 +3,7 @@
 mod await_in_sync;
 mod blocking_call;
 mod lost_error;
+mod borrow_in_spawn;
 mod forgotten_await;
 mod guard_across_await;
 mod nested_runtime;
@@ -22,4 +23,5 @@ chapter::lessons![
     on_loop forgotten_await,
     on_loop guard_across_await,
     on_loop rc_across_spawn,
+    on_loop borrow_in_spawn,
 ];
