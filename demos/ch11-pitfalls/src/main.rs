@@ -1,6 +1,7 @@
 //! Each mistake beside its cure, with the damage measured.
 
 mod await_in_sync;
+mod await_twice;
 mod blocking_call;
 mod lost_error;
 mod borrow_in_spawn;
@@ -24,4 +25,5 @@ chapter::lessons![
     on_loop guard_across_await,
     on_loop rc_across_spawn,
     on_loop borrow_in_spawn,
+    on_loop await_twice,
 ];
