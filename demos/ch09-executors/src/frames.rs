@@ -1,14 +1,13 @@
 //! # Messages over a pipe: the length first, and a limit on it
 //!
-//! A pipe carries bytes, not messages: three answers that are written one by one come out of one read, 37 bytes. With
-//! its length before each, 4 bytes, they are 3 messages, also when they arrive byte by byte. And what arrives may be
-//! rubbish. If the other side is killed in the middle of its second answer, reading ends after 1 message with an error.
-//! If it prints a line of text, the letters `meas` are taken for a length of 1.8 GB: a limit refuses it at once, and
-//! without a limit the reader waits for bytes that never come, here until it is given up after 1 tick.
+//! A pipe carries bytes, not messages: three answers that are all written before anybody reads come out of one read,
+//! 37 bytes. With 4 bytes of length before each answer they are 3 messages, also when they arrive byte by byte. And
+//! what arrives may be rubbish. When it ends in the middle of the second answer, as if the writer was killed, reading
+//! ends after 1 message with an error. When the writer prints a line of text, its first letters, `meas`, are taken
+//! for a length of 1.8 GB: a limit refuses it at once. Without a limit the reader waits for bytes that never come,
+//! here until it is given up after 1 tick. The pipes of this lesson are in memory.
 //!
-//! asyncio: readexactly, IncompleteReadError, struct.pack, struct.unpack
-//!
-//! real clock: the chapter's processes know no other
+//! asyncio: readexactly, IncompleteReadError, struct.pack, struct.unpack, recv_bytes
 //!
 //! ```python
 //! length, = struct.unpack("!I", await stdout.readexactly(4))
@@ -16,10 +15,10 @@
 //! text = (await stdout.readexactly(length)).decode()
 //! ```
 //!
-//! Not the same: asyncio's IncompleteReadError has what came before the end. `read_exact` returns `UnexpectedEof`, and
-//! doesn't tell whether it has read nothing, which is a proper end, or a part. So the first byte is read by itself.
-//! A `Connection` of multiprocessing has such frames built in, and unpickles what is in them: whoever can write to that
-//! pipe can run code.
+//! Not the same: asyncio's IncompleteReadError has the bytes that came before the end in `partial`. `read_exact`
+//! returns `UnexpectedEof` for a proper end between two messages as well as for one in the middle, so the first byte
+//! is read by itself. A `Connection` of multiprocessing has such frames built in, and `recv_bytes(1024)` has the
+//! limit; but `recv` unpickles what it reads, so whoever can write to that pipe can run code.
 
 use std::{fmt, io};
 
@@ -33,7 +32,6 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt, duplex},
     time::timeout,
 };
-use tracing::instrument;
 
 /// No message of this chapter is nearly as long.
 pub const LONGEST: u32 = 1024;
@@ -41,46 +39,57 @@ const LINE: &[u8] = b"measuring part 1\n";
 const ANSWERS: [&str; 3] = ["part 1: 12 mm", "part 2: 7 mm", "part 3: 9 mm"];
 
 pub async fn run(t: &mut Timings) -> Result<()> {
-    let (mut worker, mut pipe) = duplex(64);
+    let (mut writer, mut pipe) = duplex(64);
     for answer in ANSWERS {
-        worker.write_all(answer.as_bytes()).await?;
+        writer.write_all(answer.as_bytes()).await?;
     }
-    let piece = t.time("no frames", none(), pipe.read(&mut [0; 64])).await?;
-    t.count("bytes in one read", piece);
+    let bytes_read = t.time("no frames", none(), pipe.read(&mut [0; 64])).await?;
+    t.count("bytes in one read", bytes_read);
 
     let bytes: Vec<u8> = ANSWERS.into_iter().flat_map(framed).collect();
     let heard = t.time("frames", none(), hears(&bytes[..], LONGEST)).await;
     count(t, heard);
 
-    let heard = t.time("cut off", none(), hears(&bytes[..25], LONGEST));
-    let heard = heard.await;
+    let cut_off = hears(&bytes[..25], LONGEST);
+    let heard = t.time("cut off", none(), cut_off).await;
     count(t, heard);
 
-    // A pipe that holds one byte: the next is written when it was read.
-    let (mut worker, pipe) = duplex(1);
-    let writes = tokio::spawn(async move { worker.write_all(&bytes).await });
+    // This pipe holds one byte: the next is written when that was read.
+    let (mut writer, pipe) = duplex(1);
+    let writes = tokio::spawn(async move { writer.write_all(&bytes).await });
     let heard = t.time("byte by byte", none(), hears(pipe, LONGEST)).await;
     writes.await??;
     count(t, heard);
 
-    // The worker's end stays open: it goes on working.
-    let (mut worker, mut pipe) = duplex(64);
-    worker.write_all(LINE).await?;
-    let heard = hears(&mut pipe, LONGEST);
-    let heard = t.time("a line of text", none(), heard).await;
+    let (mut writer, pipe) = duplex(64);
+    writer.write_all(LINE).await?;
+    let heard = t.time("a line of text", none(), hears(pipe, LONGEST)).await;
     count(t, heard);
 
-    let (mut worker, mut pipe) = duplex(64);
-    worker.write_all(LINE).await?;
-    let heard = hears(&mut pipe, u32::MAX); // <- the difference: no limit
-    let waits = timeout(ticks(1), heard);
+    // `writer` lives to the end of the lesson, so this pipe doesn't end.
+    let (mut writer, pipe) = duplex(64);
+    writer.write_all(LINE).await?;
+    let waits = timeout(ticks(1), hears(pipe, u32::MAX)); // <- the difference: no limit
     let heard = t.time("a line, no limit", exactly(1), waits).await;
-    let given_up = |_| Heard {
-        messages: 0,
-        then: "given up".into(),
-    };
-    count(t, heard.unwrap_or_else(given_up));
+    count(t, heard.unwrap_or((0, "given up".into())));
     Ok(())
+}
+
+/// How many messages came, and what came after the last of them.
+async fn hears(mut pipe: impl AsyncRead + Unpin, longest: u32) -> (u32, String) {
+    let mut messages = 0;
+    loop {
+        match next(&mut pipe, longest).await {
+            Ok(Some(_)) => messages += 1,
+            Ok(None) => return (messages, "the end".into()),
+            Err(fault) => return (messages, fault.to_string()),
+        }
+    }
+}
+
+fn count(t: &mut Timings, (messages, then): (u32, String)) {
+    t.count("messages", messages);
+    t.count("then", then);
 }
 
 /// Four bytes of length, the most significant first, and the text.
@@ -89,8 +98,8 @@ pub fn framed(text: &str) -> Vec<u8> {
     [&length.to_be_bytes(), text.as_bytes()].concat()
 }
 
-/// The next message; `None` when the pipe ends where none has begun. Not cancel-safe: a part that was read is lost with
-/// the future.
+/// The next message; `None` when the pipe ends where none has begun. Not cancel-safe: when the future is dropped the
+/// bytes it has read are lost, and what follows them is taken for a length.
 pub async fn next(
     pipe: &mut (impl AsyncRead + Unpin),
     longest: u32,
@@ -104,7 +113,7 @@ pub async fn next(
     if length > longest {
         return Err(Fault::TooLong(length));
     }
-    // Grows with what arrives. A buffer of `length` would be reserved on the word of the other side.
+    // Grows with what arrives: `vec![0; length]` would ask for as much memory as the writer claims to send.
     let mut text = Vec::new();
     let read = pipe.take(length.into()).read_to_end(&mut text).await?;
     if read < length as usize {
@@ -138,80 +147,72 @@ impl std::error::Error for Fault {}
 
 impl From<io::Error> for Fault {
     fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::UnexpectedEof => Self::CutOff,
-            _ => Self::Pipe(error),
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            return Self::CutOff;
         }
+        Self::Pipe(error)
     }
-}
-
-/// What was heard: so many messages, and what came after the last of them.
-#[derive(Debug)]
-struct Heard {
-    messages: u32,
-    then: String,
-}
-
-fn count(t: &mut Timings, heard: Heard) {
-    t.count("messages", heard.messages);
-    t.count("then", heard.then);
-}
-
-#[instrument(ret, skip(pipe))]
-async fn hears(mut pipe: impl AsyncRead + Unpin, longest: u32) -> Heard {
-    let mut messages = 0;
-    let then = loop {
-        match next(&mut pipe, longest).await {
-            Ok(Some(_)) => messages += 1,
-            Ok(None) => break "the end".into(),
-            Err(fault) => break fault.to_string(),
-        }
-    };
-    Heard { messages, then }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt;
     use proptest::{collection::vec, prelude::*};
-    use timing::report::Ended;
+    use std::pin::pin;
+    use timing::memory::Usage;
 
-    #[tokio::test]
-    async fn without_frames_three_answers_are_one_piece() {
+    #[tokio::test(start_paused = true)]
+    async fn three_answers_are_one_piece_and_in_frames_three_messages() {
         let t = Timings::of(run).await;
-        assert_eq!(
-            *t["no frames"].count("bytes in one read"),
-            ANSWERS.concat().len()
-        );
-    }
-
-    #[tokio::test]
-    async fn frames_are_messages_however_they_arrive() {
-        let t = Timings::of(run).await;
+        assert_eq!(*t["no frames"].count("bytes in one read"), 37);
         for label in ["frames", "byte by byte"] {
             assert_eq!(*t[label].count("messages"), 3, "{label}");
             assert_eq!(*t[label].count("then"), "the end", "{label}");
         }
     }
 
-    #[tokio::test]
-    async fn what_is_no_message_is_told_by_name() {
+    #[tokio::test(start_paused = true)]
+    async fn every_fault_has_its_name() {
         let t = Timings::of(run).await;
         assert_eq!(*t["cut off"].count("messages"), 1);
         assert_eq!(*t["cut off"].count("then"), "cut off");
-        let told = "a frame of 1835360627 bytes";
-        assert_eq!(*t["a line of text"].count("then"), told);
-        let no_text = [0, 0, 0, 1, 0xFF];
-        let fault = next(&mut &no_text[..], LONGEST).await.unwrap_err();
-        assert!(matches!(fault, Fault::NotText));
+        let too_long = "a frame of 1835360627 bytes";
+        assert_eq!(*t["a line of text"].count("then"), too_long);
+        let (_, then) = hears(&[0, 0, 0, 1, 0xFF][..], LONGEST).await;
+        assert_eq!(then, "not UTF-8");
     }
 
-    #[tokio::test]
-    async fn without_a_limit_the_reader_waits_for_what_never_comes() {
+    #[tokio::test(start_paused = true)]
+    async fn without_a_limit_the_reader_waits_in_vain_and_reserves_little() {
         let t = Timings::of(run).await;
         let waits = &t["a line, no limit"];
-        assert_eq!(waits.lane("hears").ended, Ended::Cancelled);
+        assert_eq!(waits.elapsed, ticks(1));
         assert_eq!(*waits.count("then"), "given up");
+
+        let before = Usage::now();
+        let (mut writer, mut pipe) = duplex(64);
+        writer.write_all(LINE).await.unwrap();
+        let mut waits = pin!(next(&mut pipe, u32::MAX));
+        assert!(timeout(ticks(1), &mut waits).await.is_err());
+        // The other tests of this program reserve memory, too, but no gigabyte.
+        assert!(before.growth().asked < 1 << 30);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_dropped_reader_has_read_is_missing_from_the_next_message() {
+        let (mut writer, mut pipe) = duplex(64);
+        let (one, other) = (framed("12 mm"), framed("7 mm"));
+        writer.write_all(&one[..6]).await.unwrap();
+        let dropped = timeout(ticks(1), next(&mut pipe, LONGEST)).await;
+        assert!(dropped.is_err());
+        writer
+            .write_all(&[&one[6..], &other].concat())
+            .await
+            .unwrap();
+        let fault = next(&mut pipe, LONGEST).await.unwrap_err();
+        let length = u32::from_be_bytes(*b" mm\0");
+        assert!(matches!(fault, Fault::TooLong(it) if it == length));
     }
 
     proptest! {
@@ -220,19 +221,18 @@ mod tests {
             let bytes: Vec<u8> = texts.iter().flat_map(|text| framed(text)).collect();
             let (one, other) = bytes.split_at(cut.min(bytes.len()));
             let mut pipe = one.chain(other);
-            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let mut next = || next(&mut pipe, LONGEST).now_or_never().unwrap().unwrap();
             for text in texts {
-                let next = runtime.block_on(next(&mut pipe, LONGEST)).unwrap();
-                prop_assert_eq!(next, Some(text));
+                prop_assert_eq!(next(), Some(text));
             }
-            prop_assert!(runtime.block_on(next(&mut pipe, LONGEST)).unwrap().is_none());
+            prop_assert_eq!(next(), None);
         }
 
         #[test]
         fn any_bytes_are_messages_or_a_fault_and_never_a_panic(bytes in vec(any::<u8>(), 0..64)) {
-            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            let heard = runtime.block_on(hears(&bytes[..], LONGEST));
-            prop_assert!(heard.messages <= 16);
+            let (messages, _) = hears(&bytes[..], LONGEST).now_or_never().unwrap();
+            // The shortest is an empty one, its 4 bytes of length.
+            prop_assert!(messages as usize <= bytes.len() / 4);
         }
     }
 }

@@ -1,13 +1,14 @@
-//! # A worker process, and the two ways to lose it
+//! # A worker process, and three ways to lose it
 //!
-//! A worker is this program once more. It is sent parts over its stdin, and answers over its stdout. Kept for 3 parts it
-//! is started 1 time; a new one for each is started 3 times, and every start is paid for. A worker can be lost in two
-//! ways that mean something else. One that is killed in the middle of a part has died: a new one may do better. One
-//! that prints text between its answers is still there, but what it sends is rubbish: that is a fault in its code.
+//! A worker is this program once more. It gets its orders over stdin and answers over stdout. One worker for 3 parts
+//! is 1 process to start; a new worker for each part is 3. A worker can be lost in three ways. One that dies in the
+//! middle of a part closes its pipe, and its exit status says whether it ended by itself or by a signal. One that
+//! prints text between its answers is still running, but what it sends is rubbish: a fault in its code, which a new
+//! worker has, too. One that hangs is still running and sends nothing: here a `timeout` gives it up after 2 ticks.
 //!
 //! asyncio: multiprocessing.Process, multiprocessing.Pipe, EOFError
 //!
-//! real clock: real processes, one of them killed
+//! real clock: real processes
 //!
 //! ```python
 //! here, there = multiprocessing.Pipe()
@@ -18,13 +19,13 @@
 //! ```
 //!
 //! Not the same: a `Process` runs a function of its program. Here an argument tells the program that it is a worker,
-//! and its function is looked up by name. multiprocessing ends its daemons when their parent exits; after a SIGKILL it
-//! can't. This worker sees the end of its stdin, which the system closes, and ends in the middle of a part.
+//! and its function is looked up by name. multiprocessing ends its daemons when their parent exits; after a SIGKILL
+//! it can't. This worker sees the end of its stdin, which the system closes, and ends in the middle of a part.
 
 use std::{
-    fmt,
+    env, fmt,
     io::{self, Read, Write},
-    process::exit,
+    process::{ExitStatus, exit},
     sync::mpsc::{Sender, channel},
     thread,
     time::Duration,
@@ -33,13 +34,13 @@ use std::{
 use anyhow::{Context, Result};
 use timing::{
     Timings,
-    law::{at_least, none, sum},
+    law::{at_least, none},
     ticks,
 };
 use tokio::{
     io::AsyncWriteExt,
     process::{Child, ChildStdin, ChildStdout},
-    time::sleep,
+    time::timeout,
 };
 use tracing::instrument;
 
@@ -49,75 +50,74 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     let each = async {
         let mut sizes = Vec::new();
         for part in 1..=3 {
-            let mut worker = Worker::start(Fate::LongLife).await?; // <- the difference
+            let mut worker = Worker::start("").await?; // <- the difference
             sizes.push(worker.measure(part).await?);
         }
-        Ok(sizes)
+        anyhow::Ok(sizes)
     };
-    let sizes = t.time("a worker for each part", sum([1; 3]), each).await;
-    count(t, "a worker for each part", sizes);
+    let sizes = t.time("a worker for each part", at_least(3), each).await?;
+    count(t, "a worker for each part", format!("{sizes:?}"));
 
-    let one = measures(Fate::LongLife);
-    let sizes = t.time("one worker", sum([1; 3]), one).await;
-    count(t, "one worker", sizes);
+    for (label, law, fault) in [
+        ("one worker", Some(at_least(3)), ""),
+        ("dies", Some(at_least(0.5)), "dies at 1"),
+        ("prints", none(), "prints at 1"),
+    ] {
+        let (mut worker, sizes) = t.time(label, law, measures(fault)).await?;
+        count(t, label, sizes);
+        let running = worker.child.try_wait()?.is_none();
+        t.count("still running", u32::from(running));
+    }
 
-    let killed = measures(Fate::Killed);
-    let sizes = t.time("killed", at_least(0.5), killed).await;
-    count(t, "killed", sizes);
-
-    let prints = measures(Fate::Prints);
-    let sizes = t.time("prints", none(), prints).await;
-    count(t, "prints", sizes);
+    // Dropping the worker kills it. Its late answer would be taken for that to the next part.
+    let hangs = timeout(ticks(2), measures("hangs at 1"));
+    let hangs = t.time("hangs", at_least(2), hangs).await;
+    let sizes = hangs.map_or(Ok("given up".into()), |heard| heard.map(|(_, sizes)| sizes));
+    count(t, "hangs", sizes?);
     Ok(())
 }
 
-async fn measures(fate: Fate) -> Result<Vec<u32>, Lost> {
-    let mut worker = Worker::start(fate).await?;
+/// One worker for 3 parts, and their sizes, or why there are none.
+async fn measures(fault: &str) -> Result<(Worker, String), Lost> {
+    let mut worker = Worker::start(fault).await?;
     let mut sizes = Vec::new();
     for part in 1..=3 {
-        sizes.push(worker.measure(part).await?);
+        match worker.measure(part).await {
+            Ok(size) => sizes.push(size),
+            Err(lost) => return Ok((worker, lost.to_string())),
+        }
     }
-    Ok(sizes)
+    Ok((worker, format!("{sizes:?}")))
 }
 
-fn count(t: &mut Timings, label: &str, sizes: Result<Vec<u32>, Lost>) {
+fn count(t: &mut Timings, label: &str, outcome: String) {
     let lanes = t[label].lanes.iter();
-    let starts: Vec<_> = lanes
-        .filter(|lane| lane.label.starts_with("start("))
-        .map(|lane| (lane.end - lane.start).as_secs_f64() * 1e3)
-        .collect();
-    let heard = sizes.map_or_else(|lost| lost.to_string(), |sizes| format!("{sizes:?}"));
-    t.count("started", starts.len());
-    t.count("all starts, ms", starts.iter().sum::<f64>());
-    t.count("sizes", heard);
+    let started = lanes.filter(|lane| lane.label.starts_with("start("));
+    t.count("started", started.count());
+    t.count("outcome", outcome);
 }
 
-/// One process, and the pipes to it. It is killed when this is dropped.
+/// One process, and the pipes to it. `kill_on_drop` is set, so the process is killed when this is dropped.
 #[derive(Debug)]
 pub struct Worker {
     child: Child,
-    parts: ChildStdin,
+    orders: ChildStdin,
     answers: ChildStdout,
-    fate: Fate,
 }
 
 impl Worker {
+    /// `fault` is what the lesson makes go wrong, and at which part: `dies at 2`. Empty for nothing.
     #[instrument(ret, err, skip_all)]
-    pub async fn start(fate: Fate) -> Result<Self, Lost> {
-        let spawned = chapter::worker("worker_process::works").and_then(|mut command| {
-            if fate == Fate::Prints {
-                command.env("PRINTS", "1");
-            }
-            Ok(command.spawn()?)
-        });
+    pub async fn start(fault: &str) -> Result<Self, Lost> {
+        let spawned = chapter::worker("worker_process::works")
+            .and_then(|mut command| Ok(command.env("FAULT", fault).spawn()?));
         let mut child = spawned.map_err(Lost::NotStarted)?;
         let pipes = child.stdin.take().zip(child.stdout.take());
-        let (parts, answers) = pipes.expect("both are piped");
+        let (orders, answers) = pipes.expect("both are piped");
         let mut worker = Self {
             child,
-            parts,
+            orders,
             answers,
-            fate,
         };
         worker.hear().await?; // it says that it is ready
         Ok(worker)
@@ -126,12 +126,8 @@ impl Worker {
     #[instrument(ret, err, skip(self))]
     pub async fn measure(&mut self, part: u32) -> Result<u32, Lost> {
         let order = framed(&format!("{part} {}", ticks(1).as_millis()));
-        // Fails for a worker that is gone, and so does reading from it: that says why.
-        let _ = self.parts.write_all(&order).await;
-        if self.fate == Fate::Killed {
-            sleep(ticks(0.5)).await;
-            let _ = self.child.start_kill();
-        }
+        // An error here means that the worker is gone. Reading finds that, too, and asks why.
+        let _ = self.orders.write_all(&order).await;
         let answer = self.hear().await?;
         let size = answer.strip_prefix(&format!("{part} "));
         let size = size.and_then(|size| size.parse().ok());
@@ -141,42 +137,54 @@ impl Worker {
     async fn hear(&mut self) -> Result<String, Lost> {
         match next(&mut self.answers, LONGEST).await {
             Ok(Some(answer)) => Ok(answer),
-            // Killed between two answers, or in the middle of one.
-            Ok(None) | Err(Fault::CutOff | Fault::Pipe(_)) => Err(Lost::Died),
+            // The pipe has ended between two answers, or in the middle of one.
+            Ok(None) | Err(Fault::CutOff | Fault::Pipe(_)) => {
+                Err(Lost::Died(self.child.wait().await.ok()))
+            }
             Err(fault) => Err(Lost::Rubbish(fault.to_string())),
         }
     }
 }
 
-/// Run in the other process, which sends nothing but answers.
+/// Runs in the other process. Nothing but answers may go to its stdout.
 pub fn works() -> Result<()> {
-    let (to_work, parts) = channel();
-    thread::spawn(move || hear_parts(&to_work));
+    let (to_work, orders) = channel();
+    thread::spawn(move || hear_orders(&to_work));
+    let fault = env::var("FAULT").unwrap_or_default();
     let mut stdout = io::stdout().lock();
     stdout.write_all(&framed("ready"))?;
     stdout.flush()?;
-    for order in parts {
-        if std::env::var_os("PRINTS").is_some() {
-            writeln!(stdout, "measuring {order}")?; // <- the difference: where only answers belong
+    for order in orders {
+        let (part, ms) = order.split_once(' ').context("a part and its time")?;
+        let (part, time): (u32, _) = (part.parse()?, Duration::from_millis(ms.parse()?));
+        match fault.strip_suffix(&format!(" at {part}")) {
+            Some("dies") => {
+                block(time / 2);
+                exit(1);
+            }
+            Some("prints") => writeln!(stdout, "measuring part {part}")?,
+            Some("hangs") => block(Duration::MAX),
+            _ => {}
         }
-        stdout.write_all(&framed(&measure(&order)?))?;
+        block(time);
+        stdout.write_all(&framed(&format!("{part} {}", part * part)))?;
         stdout.flush()?;
     }
     Ok(())
 }
 
-/// The pipe ends when the other process does, also after a SIGKILL. This thread does nothing but wait for that, so it
-/// ends the worker in the middle of a part, too.
-fn hear_parts(to_work: &Sender<String>) {
+/// On a thread of its own, so it reads while a part is measured, too: when the other process ends, also by a SIGKILL,
+/// this pipe does, and the worker with it.
+fn hear_orders(to_work: &Sender<String>) {
     let mut stdin = io::stdin().lock();
-    while let Ok(order) = hear_part(&mut stdin)
+    while let Ok(order) = hear_order(&mut stdin)
         && to_work.send(order).is_ok()
     {}
     exit(0);
 }
 
-/// Without a limit: what this program sends itself needs none.
-fn hear_part(stdin: &mut impl Read) -> Result<String> {
+/// Without a limit on the length: the orders come from this very program.
+fn hear_order(stdin: &mut impl Read) -> Result<String> {
     let mut length = [0; 4];
     stdin.read_exact(&mut length)?;
     let mut order = vec![0; u32::from_be_bytes(length) as usize];
@@ -184,31 +192,16 @@ fn hear_part(stdin: &mut impl Read) -> Result<String> {
     Ok(String::from_utf8(order)?)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "it stands for work that keeps a core busy"
-)]
-fn measure(order: &str) -> Result<String> {
-    let (part, time) = order.split_once(' ').context("a part and its time")?;
-    let part: u32 = part.parse()?;
-    thread::sleep(Duration::from_millis(time.parse()?));
-    Ok(format!("{part} {}", part * part))
-}
-
-/// What becomes of a worker.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Fate {
-    #[default]
-    LongLife,
-    Killed,
-    Prints,
+#[expect(clippy::disallowed_methods, reason = "work that blocks its thread")]
+fn block(time: Duration) {
+    thread::sleep(time);
 }
 
 /// Why a part has no size.
 #[derive(Debug)]
 pub enum Lost {
     NotStarted(anyhow::Error),
-    Died,
+    Died(Option<ExitStatus>),
     Rubbish(String),
 }
 
@@ -218,7 +211,8 @@ impl fmt::Display for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotStarted(error) => write!(f, "not started: {error:#}"),
-            Self::Died => f.write_str("its worker died"),
+            Self::Died(None) => f.write_str("its worker died"),
+            Self::Died(Some(status)) => write!(f, "its worker died: {status}"),
             Self::Rubbish(what) => write!(f, "its worker sent rubbish: {what}"),
         }
     }
@@ -229,11 +223,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_is_answered_with_its_number_and_its_size() {
-        assert_eq!(measure("12 0").unwrap(), "12 144");
-        assert!(measure("twelve 0").is_err());
-        let mut pipe = &framed("12 0")[..];
-        assert_eq!(hear_part(&mut pipe).unwrap(), "12 0");
-        assert!(hear_part(&mut pipe).is_err(), "the end");
+    fn an_order_is_read_whole_and_the_end_of_the_pipe_is_none() {
+        let mut pipe = &framed("12 7")[..];
+        assert_eq!(hear_order(&mut pipe).unwrap(), "12 7");
+        assert!(hear_order(&mut pipe).is_err());
     }
 }
