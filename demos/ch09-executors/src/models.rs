@@ -1,25 +1,27 @@
 //! # Tasks, threads, processes: what it costs to wait
 //!
-//! All three wait equally well: 1 000 of each wait through the same tick. What differs is the price of one that waits.
-//! Optimised, on two shared cores under Linux, it takes about 1 µs to start a task, 50 µs for a thread and 2 ms for a
-//! process. While it waits a task holds 0.4 KiB of memory, a thread 9 KiB and a process 230 KiB. 10 000 tasks take some
-//! hundredths of a second longer than the tick; 10 000 threads more than a second.
+//! 1 000 tasks, 1 000 threads and 1 000 processes each wait through one tick side by side: none of them takes 1 000
+//! ticks. What differs is the price of one that waits. In an optimised build under Linux a task takes some tenths of
+//! a µs to some µs to start, a thread tens to hundreds of µs, a process some ms. While it waits a task holds 0.4 KiB
+//! of memory, a thread 9 KiB, a process some 200 KiB. So 10 000 tasks end some tenths of a second after the tick at
+//! most, 10 000 threads take more than a second. Of addresses a thread reserves 2 MiB, its stack; it holds what it
+//! touches.
 //!
 //! asyncio: threading.Thread, multiprocessing.Process, create_task
 //!
 //! real clock: it starts threads and processes
 //!
-//! release build: starting a task takes several times as long without optimisation
+//! release build: without optimisation a task takes longer to start, and a process holds twice the memory
 //!
 //! ```python
-//! tasks = [asyncio.create_task(released.wait()) for _ in range(10_000)]
-//! threads = [threading.Thread(target=released.wait) for _ in range(1_000)]
-//! processes = [multiprocessing.Process(target=released.wait) for _ in range(100)]
+//! task = asyncio.create_task(event.wait())                  # an asyncio.Event
+//! thread = threading.Thread(target=event.wait)              # a threading.Event
+//! process = multiprocessing.Process(target=event.wait)      # a multiprocessing.Event
 //! ```
 //!
-//! Not the same: nothing that waiting shows. Python's threads wait as Rust's do, since a blocking call gives its lock
-//! back. Rust's threads also compute in parallel, so there is no need for processes on that account: what is left for
-//! them is work that may crash, or has to be killed.
+//! Not the same: Python's threads wait side by side, too, since a call that blocks releases the GIL. But they compute
+//! in turns, in all but free-threaded builds, so there one takes processes. Rust's threads compute in parallel. What
+//! is left for processes is work that may bring its process down, or has to be killed.
 
 use std::{
     fs, io,
@@ -32,13 +34,13 @@ use std::{
 };
 
 use anyhow::{Result, anyhow};
-use timing::{Timings, law::at_least, memory::Usage, ticks};
+use timing::{Timings, law::at_least, ticks};
 use tokio::{runtime::Builder, sync::Notify, task, time::sleep};
 use tracing::{info, instrument};
 
-/// With fewer of them the resident set, which grows by whole pages, says little about one.
+/// Fewer say little about one: what the first of them costs weighs too much, and memory grows by whole pages.
 const MANY: usize = 1_000;
-/// More than one of them takes, in KiB, so that a machine with little memory is asked for less.
+/// What `room` reckons with for each, in KiB: more than it takes, so that a machine with little memory isn't filled.
 const THREAD: usize = 64;
 const PROCESS: usize = 4 * 1024;
 
@@ -64,19 +66,19 @@ pub fn run(t: &mut Timings) -> Result<()> {
 fn tasks(units: usize) -> Result<Cost> {
     let runtime = Builder::new_current_thread().enable_time().build()?;
     runtime.block_on(async {
-        let before = Usage::now();
+        let before = held();
         let released = Arc::new(Notify::new());
         let mut tasks = Vec::with_capacity(units);
         start_tasks(units, &released, &mut tasks);
         sleep(ticks(1)).await; // all of them get their first turn, and wait
-        let growth = before.growth();
+        let held = grown_since(before);
         released.notify_waiters();
         let mut ended = 0;
         for task in tasks {
             task.await?;
             ended += 1;
         }
-        Ok(Cost::of(growth, ended))
+        Ok(Cost { held, ended })
     })
 }
 
@@ -89,12 +91,12 @@ fn start_tasks(units: usize, released: &Arc<Notify>, tasks: &mut Vec<task::JoinH
 }
 
 fn threads(units: usize) -> Result<Cost> {
-    let before = Usage::now();
+    let before = held();
     let released = Arc::new(AtomicBool::new(false));
     let mut threads = Vec::with_capacity(units);
     start_threads(units, &released, &mut threads);
     wait_a_tick();
-    let growth = before.growth();
+    let held = grown_since(before);
     released.store(true, Relaxed);
     for thread in &threads {
         thread.thread().unpark();
@@ -104,7 +106,7 @@ fn threads(units: usize) -> Result<Cost> {
         thread.join().map_err(|_| anyhow!("a thread panicked"))?;
         ended += 1;
     }
-    Ok(Cost::of(growth, ended))
+    Ok(Cost { held, ended })
 }
 
 /// As many as the system grants: for one more than that it returns an error.
@@ -134,17 +136,15 @@ fn processes(units: usize) -> Result<Cost> {
     let mut processes = Vec::with_capacity(units);
     start_processes(units, &stdin, &mut processes)?;
     wait_a_tick();
-    let resident = processes.iter().map(|process| resident(process.id())).sum();
+    // Pages that several processes share, as those of the program, are divided among them.
+    let kib = |process: &Child| number(&format!("/proc/{}/smaps_rollup", process.id()), "Pss:");
+    let held = [processes.iter().map(kib).sum(), None];
     drop(release);
     let mut ended = 0;
     for process in &mut processes {
         ended += usize::from(process.wait()?.success());
     }
-    Ok(Cost {
-        asked: None,
-        resident,
-        ended,
-    })
+    Ok(Cost { held, ended })
 }
 
 #[instrument(ret, err, skip_all)]
@@ -174,45 +174,42 @@ fn wait_a_tick() {
     thread::sleep(ticks(1));
 }
 
-/// All of them together, while they wait.
 struct Cost {
-    asked: Option<usize>,
-    resident: Option<usize>,
+    held: Held,
     ended: usize,
 }
 
-impl Cost {
-    fn of(growth: Usage, ended: usize) -> Self {
-        let Usage { asked, resident } = growth;
-        Self {
-            asked: Some(asked),
-            resident,
-            ended,
+/// In KiB: memory, and addresses. What the kernel keeps for a thread or a process isn't in it. `None` where no /proc
+/// tells.
+type Held = [Option<usize>; 2];
+
+fn held() -> Held {
+    ["VmRSS:", "VmSize:"].map(|name| number("/proc/self/status", name))
+}
+
+fn grown_since(before: Held) -> Held {
+    let now = held();
+    [0, 1].map(|i| Some(now[i]?.saturating_sub(before[i]?)))
+}
+
+/// Starting them is a lane, so what one start takes is its length by their number.
+fn count(t: &mut Timings, label: &str, Cost { held, ended }: Cost) {
+    let lane = t[label].lane("start_");
+    let start = (lane.end - lane.start).as_secs_f64() * 1e6;
+    t.count("waited", ended);
+    if ended < MANY {
+        return;
+    }
+    t.count("start each, µs", start / ended as f64);
+    for (what, kib) in ["KiB each", "KiB reserved each"].into_iter().zip(held) {
+        if let Some(kib) = kib {
+            t.count(what, kib as f64 / ended as f64);
         }
     }
 }
 
-/// Starting them is a lane, so what one start takes is its length by their number.
-fn count(t: &mut Timings, label: &str, cost: Cost) {
-    let lane = t[label].lane("start_");
-    let start = (lane.end - lane.start).as_secs_f64() * 1e6;
-    let units = cost.ended.max(1);
-    t.count("waited", cost.ended);
-    t.count("start each, µs", start / units as f64);
-    if let Some(asked) = cost.asked {
-        t.count("bytes each", asked / units);
-    }
-    if let Some(resident) = cost.resident.filter(|_| units >= MANY) {
-        t.count("resident each", resident / units);
-    }
-}
-
-/// Pages that several processes share, as those of the program, are divided among them. `None` where no /proc tells.
-fn resident(process: u32) -> Option<usize> {
-    number(&format!("/proc/{process}/smaps_rollup"), "Pss:").map(|kib| kib * 1024)
-}
-
-/// How many of `units` may be started: a quarter of the free memory and half of the processes allowed are left to them.
+/// How many of `units` may be started: they get a quarter of the free memory, and half of the processes and threads
+/// that the system allows.
 fn room(units: usize, kib_each: usize) -> usize {
     let memory = number("/proc/meminfo", "MemAvailable:").map(|kib| kib / 4 / kib_each);
     let allowed = number("/proc/self/limits", "Max processes").map(|most| most / 2);
@@ -227,7 +224,7 @@ fn room(units: usize, kib_each: usize) -> usize {
 }
 
 /// The first number behind `name` in a file of the system.
-fn number(file: &str, name: &str) -> Option<usize> {
+pub fn number(file: &str, name: &str) -> Option<usize> {
     let text = fs::read_to_string(file).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse().ok()

@@ -1,23 +1,28 @@
-//! # What it costs to go from one to the other
+//! # Handing a value over: to a task, a thread, a process
 //!
-//! A number is handed to a partner, who adds 1 and hands it back, 1 000 times a round. Between two tasks of one thread
-//! it is handed over in about 0.4 µs, in an optimised build: one future is polled after the other. Between two threads
-//! it takes 4 µs and more, since the system has to put one to sleep and wake the other. Between two processes it takes
-//! about as long as between threads: what costs is the sleep, not what lies between them.
+//! A number is handed to a partner, who adds 1 and hands it back: a turn, two times over from one to the other.
+//! Between two tasks of one thread that takes some tenths of a µs in an optimised build: one future is polled after
+//! the other, and in 1 000 turns the thread sleeps 0 times. Between two threads, and between two processes alike, it
+//! takes some µs and, on a busy machine, some ten: each of them sleeps until the other has answered, hundreds of
+//! times in 1 000 turns, and the system has to wake it.
 //!
 //! asyncio: asyncio.Queue, queue.Queue, multiprocessing.Pipe
 //!
 //! real clock: it measures speed
 //!
-//! release build: without optimisation the tasks take several times as long
+//! release build: without optimisation the tasks take about as long as the threads; the sleeps count in every build
 //!
 //! ```python
-//! async def partner(there, back):
-//!     while True: await back.put(await there.get() + 1)
+//! async def task(numbers, answers):       # two asyncio.Queue(1)
+//!     while True: await answers.put(await numbers.get() + 1)
+//! def thread(numbers, answers):           # two queue.Queue(1)
+//!     while True: answers.put(numbers.get() + 1)
+//! def process(pipe):                      # one end of a multiprocessing.Pipe()
+//!     while True: pipe.send(pipe.recv() + 1)
 //! ```
 //!
-//! Not the same: threads of Python hand over the interpreter's lock as well, each time. Tasks do without the system in
-//! Rust as in asyncio, as long as both are on one thread, as here.
+//! Not the same: two threads of Python also hand the GIL over each time, in all but free-threaded builds. Two tasks
+//! get on without the system in Rust as in asyncio only while both are on one thread, as here.
 
 use std::{
     io::{self, Read, Write},
@@ -30,57 +35,68 @@ use anyhow::{Context, Result, ensure};
 use timing::Timings;
 use tokio::sync::mpsc;
 
+use crate::models::number;
+
 const TURNS: u32 = 1_000;
 /// An odd number, so that one of them is the median.
 const ROUNDS: usize = 5;
 
 pub async fn run(t: &mut Timings) -> Result<()> {
-    // Made beforehand: a round holds nothing but the handing over.
+    // Made beforehand: a round holds nothing but the turns.
     let (mut task, mut thread, mut process) = (Task::start(), Thread::start(), Process::start()?);
     for round in 0..ROUNDS {
-        // There and back is two times from one to the other.
-        let number = t.rate("two tasks", 2 * TURNS, task.turns()).await?;
-        count(t, round, number);
-        let number = t.rate("two threads", 2 * TURNS, async { thread.turns() });
-        let number = number.await?;
-        count(t, round, number);
-        let number = t.rate("two processes", 2 * TURNS, async { process.turns() });
-        let number = number.await?;
-        count(t, round, number);
+        measure(t, round, "two tasks", task.turns()).await?;
+        measure(t, round, "two threads", async { thread.turns() }).await?;
+        measure(t, round, "two processes", async { process.turns() }).await?;
     }
     process.ends()
 }
 
-/// Both sides have added 1 each time.
-fn count(t: &mut Timings, round: usize, number: u32) {
-    if round == 0 {
-        t.count("handed over", number);
+async fn measure(
+    t: &mut Timings,
+    round: usize,
+    label: &str,
+    turns: impl Future<Output = Result<u32>>,
+) -> Result<()> {
+    let before = sleeps();
+    let number = t.rate(label, 2 * TURNS, turns).await?;
+    let slept = sleeps().zip(before).map(|(now, before)| now - before);
+    ensure!(number == 2 * TURNS, "{label}: it has come back as {number}");
+    if let Some(slept) = slept.filter(|_| round == 0) {
+        t.count("sleeps in 1 000 turns", slept);
     }
+    Ok(())
+}
+
+/// How often this thread has waited for the system to wake it. `None` where no /proc tells.
+fn sleeps() -> Option<usize> {
+    number("/proc/thread-self/status", "voluntary_ctxt_switches:")
 }
 
 /// A task on this thread, and a channel each way.
 struct Task {
-    there: mpsc::Sender<u32>,
-    back: mpsc::Receiver<u32>,
+    numbers: mpsc::Sender<u32>,
+    answers: mpsc::Receiver<u32>,
 }
 
 impl Task {
     fn start() -> Self {
-        let (there, mut parts) = mpsc::channel(1);
-        let (done, back) = mpsc::channel(1);
+        let (numbers, mut to_partner) = mpsc::channel(1);
+        let (from_partner, answers) = mpsc::channel(1);
         tokio::spawn(async move {
-            while let Some(number) = parts.recv().await
-                && done.send(number + 1).await.is_ok()
+            while let Some(number) = to_partner.recv().await
+                && from_partner.send(number + 1).await.is_ok()
             {}
         });
-        Self { there, back }
+        Self { numbers, answers }
     }
 
     async fn turns(&mut self) -> Result<u32> {
         let mut number = 0;
         for _ in 0..TURNS {
-            self.there.send(number + 1).await?;
-            number = self.back.recv().await.context("the other task is there")?;
+            self.numbers.send(number + 1).await?;
+            let answer = self.answers.recv().await;
+            number = answer.context("the other task has ended")?;
         }
         Ok(number)
     }
@@ -88,28 +104,28 @@ impl Task {
 
 /// The same with channels that block their thread. Nothing else waits on the loop meanwhile.
 struct Thread {
-    there: SyncSender<u32>,
-    back: Receiver<u32>,
+    numbers: SyncSender<u32>,
+    answers: Receiver<u32>,
 }
 
 impl Thread {
     fn start() -> Self {
-        let (there, parts) = sync_channel(1);
-        let (done, back) = sync_channel(1);
+        let (numbers, to_partner) = sync_channel(1);
+        let (from_partner, answers) = sync_channel(1);
         // Ends when the lesson drops its side.
         thread::spawn(move || {
-            while let Ok(number) = parts.recv()
-                && done.send(number + 1).is_ok()
+            while let Ok(number) = to_partner.recv()
+                && from_partner.send(number + 1).is_ok()
             {}
         });
-        Self { there, back }
+        Self { numbers, answers }
     }
 
     fn turns(&mut self) -> Result<u32> {
         let mut number = 0;
         for _ in 0..TURNS {
-            self.there.send(number + 1)?;
-            number = self.back.recv()?;
+            self.numbers.send(number + 1)?;
+            number = self.answers.recv()?;
         }
         Ok(number)
     }
@@ -118,8 +134,8 @@ impl Thread {
 /// The same with pipes.
 struct Process {
     child: Child,
-    there: ChildStdin,
-    back: ChildStdout,
+    numbers: ChildStdin,
+    answers: ChildStdout,
 }
 
 impl Process {
@@ -128,21 +144,25 @@ impl Process {
         let mut command = chapter::worker("switch_cost::hands_back")?.into_std();
         let mut child = command.spawn()?;
         let pipes = child.stdin.take().zip(child.stdout.take());
-        let (there, back) = pipes.context("both are piped")?;
-        Ok(Self { child, there, back })
+        let (numbers, answers) = pipes.context("both are piped")?;
+        Ok(Self {
+            child,
+            numbers,
+            answers,
+        })
     }
 
     fn turns(&mut self) -> Result<u32> {
         let mut number = 0;
         for _ in 0..TURNS {
-            write(&mut self.there, number + 1)?;
-            number = read(&mut self.back)?;
+            write(&mut self.numbers, number + 1)?;
+            number = read(&mut self.answers)?;
         }
         Ok(number)
     }
 
     fn ends(mut self) -> Result<()> {
-        drop(self.there);
+        drop(self.numbers);
         let status = self.child.wait()?;
         ensure!(status.success(), "the other process failed: {status}");
         Ok(())
