@@ -73,10 +73,9 @@ fn tasks(units: usize) -> Result<Cost> {
         sleep(ticks(1)).await; // all of them get their first turn, and wait
         let held = grown_since(before);
         released.notify_waiters();
-        let mut ended = 0;
+        let ended = tasks.len();
         for task in tasks {
             task.await?;
-            ended += 1;
         }
         Ok(Cost { held, ended })
     })
@@ -101,10 +100,9 @@ fn threads(units: usize) -> Result<Cost> {
     for thread in &threads {
         thread.thread().unpark();
     }
-    let mut ended = 0;
+    let ended = threads.len();
     for thread in threads {
         thread.join().map_err(|_| anyhow!("a thread panicked"))?;
-        ended += 1;
     }
     Ok(Cost { held, ended })
 }
