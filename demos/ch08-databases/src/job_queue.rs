@@ -1,10 +1,10 @@
 //! # A queue in a table: a worker is killed, no job is lost
 //!
 //! Four worker processes pack 20 orders that stand in a table. Each takes the next row with `for update skip locked`,
-//! packs the order, and commits the parcel and `done` together. A fifth one is slow and is killed (SIGKILL) in the middle
-//! of its job: the server ends its transaction, and another worker takes the row. 21 jobs have begun, 20 are done, and
-//! there are 20 parcels, none of them twice. With a first transaction that marks the job as taken, the kill leaves it
-//! taken for ever: 19 parcels, 1 order lost.
+//! packs the order, and commits the parcel and `done` together. A fifth one is slow and is killed (SIGKILL) in the
+//! middle of its job: the server ends its transaction, and another worker takes the row. 21 jobs have begun, 20 are
+//! done, and there are 20 parcels, none of them twice. With a first transaction that marks the job as taken, the kill
+//! leaves it taken for ever: 19 parcels, 1 order lost.
 //!
 //! asyncio: Queue, multiprocessing.Queue, Process, task_done
 //!
@@ -19,9 +19,9 @@
 //! ```
 //!
 //! Not the same: a `multiprocessing.Queue` forgets a job when it hands it over, and what a killed worker had in hand
-//! is lost. Here the server keeps it, in Python as in Rust: a closed connection tells it that the worker is gone. What
-//! stands outside the database, such as a mail, isn't part of the transaction and may be done twice. The workers need
-//! nothing of each other but the URL, so with `--postgres URL` they can run on several machines.
+//! is lost. Here the server keeps it, in Python as in Rust: a closed connection tells it that the worker is gone.
+//! What stands outside the database, such as a mail, isn't part of the transaction and may be done twice. The workers
+//! need nothing of each other but the URL, so with `--postgres URL` they can run on several machines.
 
 use std::{env, io::Write, time::Duration};
 

@@ -1,9 +1,9 @@
 //! # LISTEN and NOTIFY: a hint to look, not the data
 //!
 //! A shop puts its orders into a table and announces each with a NOTIFY. Of 2, one before LISTEN and one after it, a
-//! clerk hears 1. Four that a transaction sends are heard when it commits, after 1 tick, and as 2: the server folds equal
-//! ones. Of 3, two of which are sent while the clerk's connection is lost, 1 is heard. The clerk who finds 3 of 3 looks
-//! into the table: once after each LISTEN, and again after each notification.
+//! clerk hears 1. Four that a transaction sends are heard when it commits, after 1 tick, and as 2: the server folds
+//! equal ones. Of 3, two of which are sent while the clerk's connection is lost, 1 is heard. The clerk who finds 3 of
+//! 3 looks into the table: once after each LISTEN, and again after each notification.
 //!
 //! asyncio: add_listener, Connection.notifies, Queue
 //!
@@ -19,8 +19,8 @@
 //! ```
 //!
 //! Not the same: asyncpg calls a function for each notification, and after a loss of its connection it doesn't listen
-//! again. A `PgListener` of sqlx is awaited and does listen again: `recv` without a word, `try_recv` with a `None`. The
-//! same in both: the server keeps nothing for those who don't listen.
+//! again. A `PgListener` of sqlx is awaited and does listen again: `recv` without a word, `try_recv` with a `None`.
+//! The same in both: the server keeps nothing for those who don't listen.
 
 use anyhow::Result;
 use scratch_postgres::Postgres;
@@ -170,8 +170,8 @@ impl Shop {
         Ok(listener)
     }
 
-    /// The row first. Outside a transaction each statement is committed by itself, and a clerk who hears before there is
-    /// a row finds nothing.
+    /// The row first. Outside a transaction each statement is committed by itself, and a clerk who hears before there
+    /// is a row finds nothing.
     async fn sells(&mut self, what: &str) -> Result<()> {
         let row = query("insert into orders values ($1)").bind(what);
         row.execute(&mut self.desk).await?;

@@ -64,8 +64,8 @@ impl MySql {
         self.login.clone()
     }
 
-    /// Its version and where it is, from a connection that is closed again. What keeps it from answering is told here:
-    /// a pool would try again and again, and say that its time is over.
+    /// Its version and where it is, from a connection that is closed again. What keeps it from answering is told
+    /// here: a pool would try again and again, and say that its time is over.
     pub async fn answers(&self) -> Result<String> {
         let mut connection = self.connect().await?;
         let version = sqlx::query_scalar("select version()").fetch_one(&mut connection);

@@ -2,9 +2,9 @@
 //!
 //! A statement books an order and takes 5 ticks; its client waits for 1. `timeout` drops the future, and the server
 //! hears nothing of that: 1 statement is still running, the next query on the connection is answered after 5 ticks,
-//! and the order is booked, although the client was told that it took too long. A sqlx pool of 1 behaves the same. With
-//! `cancel_query`, or with a `statement_timeout` of the server's own, nothing runs on: the next answer is there after
-//! 1 tick, and no order is booked.
+//! and the order is booked, although the client was told that it took too long. A sqlx pool of 1 behaves the same.
+//! With `cancel_query`, or with a `statement_timeout` of the server's own, nothing runs on: the next answer is there
+//! after 1 tick, and no order is booked.
 //!
 //! asyncio: wait_for, asyncio.timeout, command_timeout, cancel
 //!
@@ -16,10 +16,10 @@
 //! connection = await asyncpg.connect(url, command_timeout=1)
 //! ```
 //!
-//! Not the same: when asyncpg's waiting ends, by a timeout or a cancellation, it sends a cancel request to the server by
-//! itself, on a connection of its own, and the next query waits for that. tokio-postgres does so when it is asked;
-//! sqlx has no call for it. In both languages a statement may be done a moment before its cancel arrives. So a timeout
-//! never says that nothing has happened.
+//! Not the same: when asyncpg's waiting ends, by a timeout or a cancellation, it sends a cancel request to the server
+//! by itself, on a connection of its own, and the next query waits for that. tokio-postgres does so when it is asked;
+//! sqlx has no call for it. In both languages a statement may be done a moment before its cancel arrives. So a
+//! timeout never says that nothing has happened.
 
 use anyhow::{Context, Error, Result, anyhow};
 use scratch_postgres::Postgres;

@@ -1,10 +1,10 @@
 //! # Taking a job from a table: four ways, one that works
 //!
-//! There are 4 jobs, and 4 workers take one each and pack it for 2 ticks. With a plain `select` all of them take job 1:
-//! 4 parcels, 3 too many, and 3 jobs left. With `for update` each gets a job of its own, but waits until the worker
-//! before it has committed: 8 ticks. An `update … returning` of the first new job waits, too, and then finds it taken:
-//! 3 workers get no row although 3 jobs are left, so a worker that stops at "no row" stops too early. With `for update
-//! skip locked` there are 4 parcels after 2 ticks.
+//! There are 4 jobs, and 4 workers take one each and pack it for 2 ticks. With a plain `select` all of them take job
+//! 1: 4 parcels, 3 too many, and 3 jobs left. With `for update` each gets a job of its own, but waits until the
+//! worker before it has committed: 8 ticks. An `update … returning` of the first new job waits, too, and then finds
+//! it taken: 3 workers get no row although 3 jobs are left, so a worker that stops at "no row" stops too early. With
+//! `for update skip locked` there are 4 parcels after 2 ticks.
 //!
 //! asyncio: Queue.get, get_nowait, SKIP LOCKED
 //!
@@ -17,9 +17,9 @@
 //!     await pack(job, connection)
 //! ```
 //!
-//! Not the same: `get` of an asyncio.Queue needs no lock, because no other task runs while it takes its item. A table has
-//! many clients at once: what a `select` has read may have changed before its answer arrives. The lock on the row lasts
-//! until the end of the transaction, so that has to span the whole job, in Python as in Rust.
+//! Not the same: `get` of an asyncio.Queue needs no lock, because no other task runs while it takes its item. A table
+//! has many clients at once: what a `select` has read may have changed before its answer arrives. The lock on the row
+//! lasts until the end of the transaction, so that has to span the whole job, in Python as in Rust.
 
 use anyhow::{Context, Result};
 use futures_util::future::try_join_all;

@@ -49,7 +49,7 @@ pub async fn run(t: &mut Timings, _: &Options) -> Result<()> {
     let file = SqliteConnectOptions::new().filename(folder.path().join("shop.db"));
 
     // The refusal is the subject here. Its text stands in the narration.
-    let opened = t.time("a file that isn't there", none(), opens(&file));
+    let opened = t.time("missing file", none(), opens(&file));
     let opened = opened.await.iter().count();
     t.count("connections", opened);
 
@@ -153,7 +153,7 @@ impl Threads {
         t.count("threads", threads.len());
         let own = thread::current().id();
         let on_loop = if threads.contains(&own) { "yes" } else { "no" };
-        t.count("loop's thread", on_loop);
+        t.count("on the loop", on_loop);
     }
 }
 
@@ -165,7 +165,7 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_is_not_there_is_refused_unless_it_may_be_made() {
         let t = Timings::of(async |t| run(t, &Options::default()).await).await;
-        let missing = &t["a file that isn't there"];
+        let missing = &t["missing file"];
         assert_eq!(*missing.count("connections"), 0);
         assert_eq!(missing.lane("opens").ended, Ended::Failed);
         assert!(missing.said[0].text.contains("(code: 14) unable to open"));
@@ -177,7 +177,7 @@ mod tests {
         let t = Timings::of(async |t| run(t, &Options::default()).await).await;
         for variant in ["create_if_missing", "in memory, one pool"] {
             assert_eq!(*t[variant].count("threads"), 4);
-            assert_eq!(*t[variant].count("loop's thread"), "no");
+            assert_eq!(*t[variant].count("on the loop"), "no");
         }
     }
 

@@ -10,7 +10,7 @@
 //!
 //! real clock: a real PostgreSQL
 //!
-//! release build: unoptimised, a row costs more than it has to
+//! release build: without optimisation a row takes several times as long
 //!
 //! ```python
 //! sales = await shop.fetch("select cents from sales")             # asyncpg: a list of all
@@ -169,7 +169,6 @@ fn count(t: &mut Timings, label: &str, total: &Total) {
     let first = first.map_or(f64::NAN, |line| line.at.as_secs_f64() * 1e3);
     t.count("first row, ms", first);
     t.count("KiB at the peak", total.peak / 1024);
-    t.count("rows", total.rows);
     t.count("cents", total.cents);
 }
 
@@ -190,7 +189,6 @@ mod tests {
         let t = Timings::of(async |t| run(t, &options).await).await;
         let sum: i64 = (1..=2_500).map(|id| 100 + id % 1000).sum();
         for label in ["fetch_all of sqlx", "fetch of sqlx", "query_raw", "cursor"] {
-            assert_eq!(*t[label].count("rows"), 2_500, "{label}");
             assert_eq!(*t[label].count("cents"), sum, "{label}");
         }
     }
