@@ -3,10 +3,10 @@
 mod await_in_sync;
 mod await_twice;
 mod blocking_call;
-mod lost_error;
 mod borrow_in_spawn;
 mod forgotten_await;
 mod guard_across_await;
+mod lost_error;
 mod nested_runtime;
 mod one_by_one;
 mod rc_across_spawn;
