@@ -67,10 +67,9 @@ async fn each_of(shop: &PgPool, ids: &[i32]) -> Result<Vec<i32>> {
 /// The array becomes a table, with the place of each id beside it. An id that is named twice is found twice; `any`
 /// and `in` find it once.
 async fn any_in_order(shop: &PgPool, ids: &[i32]) -> Result<Vec<i32>> {
-    let query = sqlx::query(
-        "select id, name from unnest($1::int4[]) with ordinality as list (id, place)
-         join products using (id) order by place",
-    );
+    let list = "select id, name from unnest($1::int4[]) with ordinality as list (id, place)
+        join products using (id) order by place";
+    let query = sqlx::query(list);
     read(query.bind(ids).fetch_all(shop).await?)
 }
 

@@ -22,7 +22,7 @@
 //! number of cores. Leaving `async with` waits until the connection is back in the pool. In Rust its drop gives it
 //! back, and a drop can't wait: sqlx spawns a task for it.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use anyhow::{Context, Result};
 use deadpool_postgres::Manager;
@@ -58,7 +58,7 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
         let pool = PgPoolOptions::new()
             .min_connections(least)
             .max_connections(most) // <- the difference
-            .acquire_timeout(ticks(100)) // the last of ten waits 9, on an idle machine
+            .acquire_timeout(Duration::from_secs(10) + ticks(10)) // the last of ten waits 9 ticks
             .connect(postgres.url())
             .await?;
         let open = pool.size();

@@ -3,8 +3,8 @@
 //! For 5 ticks four readers ask for the stock again and again, and a writer sells. With the rollback journal all five
 //! have to wait for each other, and their lanes stand still at the same times. With WAL the readers wait for no lock.
 //! How many reads and writes that makes, and how long a reader waited at most, is measured on your machine. Other
-//! programs count, too: where all five lanes stand still with WAL, it isn't for a lock. `busy_timeout`
-//! turns a refusal into a wait, so all five work to the end in both.
+//! programs count, too: where all five lanes stand still with WAL, it isn't for a lock. `busy_timeout` turns a
+//! refusal into a wait, so all five work to the end in both.
 //!
 //! asyncio: sqlite3.connect timeout, busy_timeout
 //!
