@@ -84,8 +84,9 @@ fn tasks(units: usize) -> Result<Cost> {
 #[instrument(ret, skip_all)]
 fn start_tasks(units: usize, released: &Arc<Notify>, tasks: &mut Vec<task::JoinHandle<()>>) {
     for _ in 0..units {
-        let released = released.clone();
-        tasks.push(tokio::spawn(async move { released.notified().await }));
+        // Made here and not in the task: it hears of a release that comes before the task's first turn, too.
+        let release = released.clone().notified_owned();
+        tasks.push(tokio::spawn(release));
     }
 }
 
