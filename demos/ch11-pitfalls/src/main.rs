@@ -4,6 +4,7 @@ mod await_in_sync;
 mod await_twice;
 mod blocking_call;
 mod borrow_in_spawn;
+mod client_per_request;
 mod forgotten_await;
 mod guard_across_await;
 mod lost_error;
@@ -20,6 +21,7 @@ chapter::lessons![
     off_loop nested_runtime,
     on_loop lost_error,
     on_loop swallowed_panic,
+    on_loop client_per_request,
     on_loop await_in_sync,
     on_loop forgotten_await,
     on_loop guard_across_await,
