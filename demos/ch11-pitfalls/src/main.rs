@@ -13,6 +13,7 @@ mod one_by_one;
 mod rc_across_spawn;
 mod sleeps_made_early;
 mod swallowed_panic;
+mod unbounded;
 
 chapter::lessons![
     on_loop blocking_call,
@@ -22,6 +23,7 @@ chapter::lessons![
     on_loop lost_error,
     on_loop swallowed_panic,
     on_loop client_per_request,
+    on_loop unbounded,
     on_loop await_in_sync,
     on_loop forgotten_await,
     on_loop guard_across_await,
