@@ -4,6 +4,7 @@ mod await_in_sync;
 mod await_twice;
 mod blocking_call;
 mod borrow_in_spawn;
+mod cancel_unsafe;
 mod client_per_request;
 mod forgotten_await;
 mod guard_across_await;
@@ -24,6 +25,7 @@ chapter::lessons![
     on_loop swallowed_panic,
     on_loop client_per_request,
     on_loop unbounded,
+    on_loop cancel_unsafe,
     on_loop await_in_sync,
     on_loop forgotten_await,
     on_loop guard_across_await,
