@@ -7,6 +7,7 @@ mod borrow_in_spawn;
 mod cancel_unsafe;
 mod client_per_request;
 mod forgotten_await;
+mod forgotten_sender;
 mod guard_across_await;
 mod lost_error;
 mod nested_runtime;
@@ -26,6 +27,7 @@ chapter::lessons![
     on_loop client_per_request,
     on_loop unbounded,
     on_loop cancel_unsafe,
+    on_loop forgotten_sender,
     on_loop await_in_sync,
     on_loop forgotten_await,
     on_loop guard_across_await,
