@@ -10,6 +10,7 @@ mod forgotten_await;
 mod forgotten_sender;
 mod guard_across_await;
 mod lost_error;
+mod lost_wakeup;
 mod nested_runtime;
 mod one_by_one;
 mod rc_across_spawn;
@@ -28,6 +29,7 @@ chapter::lessons![
     on_loop unbounded,
     on_loop cancel_unsafe,
     on_loop forgotten_sender,
+    on_loop lost_wakeup,
     on_loop await_in_sync,
     on_loop forgotten_await,
     on_loop guard_across_await,
