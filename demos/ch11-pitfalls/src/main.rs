@@ -6,6 +6,7 @@ mod blocking_call;
 mod borrow_in_spawn;
 mod cancel_unsafe;
 mod client_per_request;
+mod detached_at_exit;
 mod forgotten_await;
 mod forgotten_sender;
 mod guard_across_await;
@@ -30,6 +31,7 @@ chapter::lessons![
     on_loop cancel_unsafe,
     on_loop forgotten_sender,
     on_loop lost_wakeup,
+    off_loop detached_at_exit,
     on_loop await_in_sync,
     on_loop forgotten_await,
     on_loop guard_across_await,

@@ -1,0 +1,149 @@
+//! # A task that is still at work when `main` returns
+//!
+//! A shop sells something, which takes 0.5 ticks, and a task writes 3 lines into an audit log, one a tick. If the
+//! handle of the task is dropped, the program is over after 0.5 ticks, and 0 of 3 lines are written. If it is
+//! awaited before `main` returns, 3 of 3 are, after 3 ticks. A `TaskTracker` does the same for any number of tasks.
+//!
+//! asyncio: create_task, asyncio.run, TaskGroup
+//!
+//! real clock: runtimes of its own
+//!
+//! How to see it: rustc and clippy accept `tokio::spawn(…);`. The form that looks more careful, `let _ =
+//! tokio::spawn(…);`, is a warning: `clippy::let_underscore_future`, on by default. In the timeline the lane of the
+//! task is cancelled where the one of `main` ends.
+//!
+//! Cured in: `runtime/wait-for-all`, `runtime/shutdown`
+//!
+//! ```python
+//! async def main():
+//!     asyncio.create_task(write_audit_log())    # cancelled at the end of asyncio.run
+//!     await sell()
+//! asyncio.run(main())
+//! ```
+//!
+//! Not the same: `asyncio.run` cancels the task at its end and waits for its clean-up, so a `finally` can still
+//! write with an `await`. The end of a runtime drops the task where it waits; only `Drop` still runs.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering::Relaxed},
+};
+
+use anyhow::Result;
+use timing::{
+    Timings,
+    law::{exactly, max},
+    ticks,
+};
+use tokio::{runtime::Builder, time::sleep};
+use tokio_util::task::TaskTracker;
+use tracing::instrument;
+
+const LINES: u32 = 3;
+
+pub fn run(t: &mut Timings) -> Result<()> {
+    let log = Log::default();
+    let shop = || runs(drops_the_handle(log.clone()));
+    t.time_blocking("handle dropped", exactly(0.5), shop)?;
+    t.count("lines written", log.written());
+
+    let law = || max([0.5, f64::from(LINES)]);
+    let log = Log::default();
+    let shop = || runs(awaits_the_handle(log.clone()));
+    t.time_blocking("handle awaited", law(), shop)?;
+    t.count("lines written", log.written());
+
+    let log = Log::default();
+    let shop = || runs(waits_for_the_tracker(log.clone()));
+    t.time_blocking("TaskTracker", law(), shop)?;
+    t.count("lines written", log.written());
+    Ok(())
+}
+
+/// What `#[tokio::main(flavor = "current_thread")]` makes of `async fn main`. At the end of this function the runtime
+/// is dropped, and its tasks with it.
+fn runs(main: impl Future<Output = Result<()>>) -> Result<()> {
+    let runtime = Builder::new_current_thread().enable_time().build()?;
+    runtime.block_on(main)
+}
+
+#[instrument(ret, err, skip_all)]
+async fn drops_the_handle(log: Log) -> Result<()> {
+    tokio::spawn(writes_audit_log(log));
+    sells().await;
+    Ok(())
+}
+
+#[instrument(ret, err, skip_all)]
+async fn awaits_the_handle(log: Log) -> Result<()> {
+    let audit = tokio::spawn(writes_audit_log(log)); // <- the difference
+    sells().await;
+    // A panic of the task comes out here as well; without the handle nobody would be told.
+    audit.await?;
+    Ok(())
+}
+
+/// For tasks that are spawned in many places, and nobody holds all their handles.
+#[instrument(ret, err, skip_all)]
+async fn waits_for_the_tracker(log: Log) -> Result<()> {
+    let tasks = TaskTracker::new();
+    let audit = tasks.spawn(writes_audit_log(log)); // <- the difference
+    sells().await;
+    tasks.close(); // `wait` doesn't return before that
+    tasks.wait().await;
+    audit.await?;
+    Ok(())
+}
+
+async fn sells() {
+    sleep(ticks(0.5)).await;
+}
+
+#[instrument(ret, skip_all)]
+async fn writes_audit_log(log: Log) {
+    for _ in 0..LINES {
+        sleep(ticks(1)).await; // a disk, or a server elsewhere
+        log.0.fetch_add(1, Relaxed);
+    }
+}
+
+/// How many lines have been written.
+#[derive(Clone, Default)]
+struct Log(Arc<AtomicU32>);
+
+impl Log {
+    fn written(&self) -> String {
+        format!("{} of {LINES}", self.0.load(Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use timing::report::Ended;
+
+    fn measured() -> Timings {
+        let mut t = Timings::default();
+        run(&mut t).unwrap();
+        t
+    }
+
+    #[test]
+    fn a_task_without_a_handle_is_dropped_with_the_runtime_and_nothing_is_written() {
+        let t = measured();
+        let dropped = &t["handle dropped"];
+        assert_eq!(*dropped.count("lines written"), "0 of 3");
+        assert_eq!(dropped.lane("writes_audit_log").ended, Ended::Cancelled);
+        assert_eq!(dropped.lane("drops_the_handle").ended, Ended::Returned);
+    }
+
+    #[test]
+    fn one_that_is_awaited_writes_all() {
+        let t = measured();
+        for label in ["handle awaited", "TaskTracker"] {
+            assert_eq!(*t[label].count("lines written"), "3 of 3", "{label}");
+            assert_eq!(t[label].lane("writes_audit_log").ended, Ended::Returned);
+            assert!(t[label].elapsed >= ticks(3), "{label}");
+        }
+    }
+}
