@@ -10,6 +10,8 @@ mod detached_at_exit;
 mod forgotten_await;
 mod forgotten_sender;
 mod guard_across_await;
+mod buffered_stall;
+mod cpu_hog;
 mod lost_error;
 mod lost_wakeup;
 mod nested_runtime;
@@ -38,4 +40,6 @@ chapter::lessons![
     on_loop rc_across_spawn,
     on_loop borrow_in_spawn,
     on_loop await_twice,
+    on_loop cpu_hog,
+    on_loop buffered_stall,
 ];
