@@ -12,6 +12,7 @@ mod forgotten_sender;
 mod guard_across_await;
 mod buffered_stall;
 mod cpu_hog;
+mod join_is_not_parallel;
 mod lost_error;
 mod lost_wakeup;
 mod nested_runtime;
@@ -42,4 +43,5 @@ chapter::lessons![
     on_loop await_twice,
     on_loop cpu_hog,
     on_loop buffered_stall,
+    multi_thread join_is_not_parallel,
 ];
