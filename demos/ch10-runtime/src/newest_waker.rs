@@ -1,9 +1,9 @@
 //! # Which waker: the one of the last poll
 //!
-//! A future can come to another task between two polls. Here one task polls the glue once and hands it to a second one,
-//! which awaits it; the glue is dry after 1 tick. If the future has kept the waker of its first poll, that wakes a task
-//! which has ended, and the second one is never woken: it still waits at the end of 3 ticks. If each poll puts its
-//! waker in the place of the last one, the second task is woken. `AtomicWaker` of futures-util is such a place.
+//! A future can come to another task between two polls. Here one task polls the glue once and hands it to a second
+//! one, which awaits it; the glue is dry after 1 tick. If the future has kept the waker of its first poll, that wakes
+//! a task which has ended, and the second one is never woken: it still waits at the end of 3 ticks. If each poll puts
+//! its waker in the place of the last one, the second task is woken. `AtomicWaker` of futures-util is such a place.
 //!
 //! asyncio: Future.add_done_callback, Future.set_result
 //!
@@ -84,7 +84,8 @@ impl<K: Keeps> Glue<K> {
     async fn dry(self: Arc<Self>) {
         poll_fn(|context| {
             self.polls.fetch_add(1, SeqCst);
-            // First kept, then looked: what is set in between calls this waker. The other way round it would be missed.
+            // First kept, then looked: what is set in between calls this waker. The other way round it would be
+            // missed.
             self.waker.keep(context.waker());
             match self.dry.load(SeqCst) {
                 true => Poll::Ready(()),
@@ -112,8 +113,8 @@ impl Keeps for OnceLock<Waker> {
     }
 }
 
-/// Its `register` is also right when a `wake` comes from another thread in the middle of it. It saves the `clone`, too:
-/// `will_wake` tells whether the waker it has is the same task's.
+/// Its `register` is also right when a `wake` comes from another thread in the middle of it. It saves the `clone`,
+/// too: `will_wake` tells whether the waker it has is the same task's.
 impl Keeps for AtomicWaker {
     fn keep(&self, this: &Waker) {
         self.register(this);

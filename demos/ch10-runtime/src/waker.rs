@@ -1,10 +1,11 @@
 //! # What a future does under `await`: `poll`, and a waker
 //!
-//! A future has one function, `poll`. It says Ready, with the result, or Pending: then nothing polls it again until its
-//! waker is called. Polled by hand, the glue below says Pending, Pending, Ready. Under `.await`, with its waker kept for
-//! whoever sets it, it takes 2 polls, however long it dries. Without a waker it is polled 1 time, and is still awaited
-//! at the end of 3 ticks, though it was dry after 1. A future that wakes itself at once needs nobody to wake it, and is
-//! polled again and again: 101 times for 100 turns of another task. `poll_fn` makes a future of a closure.
+//! A future has one function, `poll`. It says Ready, with the result, or Pending: then nothing polls it again until
+//! its waker is called. Polled by hand, the glue below says Pending, Pending, Ready. Under `.await`, with its waker
+//! kept for whoever sets it, it takes 2 polls, however long it dries. Without a waker it is polled 1 time, and is
+//! still awaited at the end of 3 ticks, though it was dry after 1. A future that wakes itself at once needs nobody to
+//! wake it, and is polled again and again: 101 times for 100 turns of another task. `poll_fn` makes a future of a
+//! closure.
 //!
 //! asyncio: Future.set_result, __await__, call_soon_threadsafe
 //!
@@ -15,10 +16,10 @@
 //! await glue                                   # its __await__ yields it to the task, which adds that callback
 //! ```
 //!
-//! Not the same: in asyncio the Future has a list of callbacks, so it wakes all who await it, and no code of yours has
-//! to think of it. In Rust each future keeps wakers as its author has written it. `set_result` belongs into the loop's
-//! thread, and another thread needs `call_soon_threadsafe`; a `Waker` can be called in any thread, and that is how
-//! `mini-executor` is woken by one.
+//! Not the same: in asyncio the Future has a list of callbacks, so it wakes all who await it, and no code of yours
+//! has to think of it. In Rust each future keeps wakers as its author has written it. `set_result` belongs into the
+//! loop's thread, and another thread needs `call_soon_threadsafe`; a `Waker` can be called in any thread, and that is
+//! how `mini-executor` is woken by one.
 
 use std::{
     future::poll_fn,
@@ -83,7 +84,8 @@ impl Glue {
         waker.inspect(Waker::wake_by_ref); // the lock is free by now: a waker may run any code
     }
 
-    /// It looks and keeps the waker under one lock. Otherwise the glue could be set between the two, and find no waker.
+    /// It looks and keeps the waker under one lock. Otherwise the glue could be set between the two, and find no
+    /// waker.
     fn poll(&self, keep: Keep, context: &Context<'_>) -> Poll<()> {
         let mut state = self.lock();
         state.polls += 1;

@@ -3,7 +3,7 @@
 //! A task that waits for a signal needs the loop. While another task blocks it, SIGINT doesn't end the process, which
 //! is still there 10 ticks later. A thread with a runtime of its own isn't held up. It passes the signal on to the
 //! loop, and if that doesn't answer within 2 ticks, it ends the process, with exit code 130. A loop that answers gets
-//! its 3 ticks of grace, and finishes 4 of its 6 jobs. The thread goes on listening, so that a second SIGINT ends the
+//! its 4 ticks of grace, and finishes 4 of its 6 jobs. The thread goes on listening, so that a second SIGINT ends the
 //! process at once, with 0 jobs finished.
 //!
 //! asyncio: loop.add_signal_handler, signal.signal, call_soon_threadsafe, os._exit

@@ -1,10 +1,10 @@
 //! # tokio's budget: 128 items, then somebody else
 //!
-//! A task takes 10 000 boards that are all there already, so no `.await` of it has a reason to wait. From a channel of
-//! tokio it takes 128 in a poll: then `recv` says Pending, although a board is there, and a sweeper, another task, has
-//! its turn: 78 turns before the last board. A stream from elsewhere knows nothing of this budget: 10 000 boards in one
-//! poll, and 0 turns for the sweeper. A `yield_now` after every 100 boards gives it 100 turns, a `consume_budget` for
-//! each board 78. `unconstrained` takes the budget away, and the turns with it.
+//! A task takes 10 000 boards that are all there already, so no `.await` of it has a reason to wait. From a channel
+//! of tokio it takes 128 in a poll: then `recv` says Pending, although a board is there, and a sweeper, another task,
+//! has its turn: 78 turns before the last board. A stream from elsewhere knows nothing of this budget: 10 000 boards
+//! in one poll, and 0 turns for the sweeper. A `yield_now` after every 100 boards gives it 100 turns, a
+//! `consume_budget` for each board 78. `unconstrained` takes the budget away, and the turns with it.
 //!
 //! asyncio: sleep(0), Queue.get
 //!
@@ -16,8 +16,8 @@
 //! ```
 //!
 //! Not the same: asyncio has no budget. A `get` of a queue with something in it doesn't suspend, so a consumer keeps
-//! the loop as long as there are items; what helps is the `sleep(0)`. In tokio a `yield_now` is needed where nothing of
-//! tokio's is awaited, as in `basics/await-without-yield`.
+//! the loop as long as there are items; what helps is the `sleep(0)`. In tokio a `yield_now` is needed where nothing
+//! of tokio's is awaited, as in `basics/await-without-yield`.
 
 use std::{
     future::poll_fn,
@@ -94,7 +94,8 @@ async fn from_a_channel(mut boards: mpsc::UnboundedReceiver<u32>, done: Done) {
     }
 }
 
-/// The `next` of this stream is ready at once, each time. A future made by hand is the same, if it never says Pending.
+/// The `next` of this stream is ready at once, each time. A future made by hand is the same, if it never says
+/// Pending.
 #[instrument(ret, skip(done))]
 async fn from_a_stream(done: Done) {
     let mut boards = stream::iter(0..BOARDS);
@@ -114,8 +115,8 @@ async fn and_yields(done: Done) {
     }
 }
 
-/// It suspends only when the 128 are used up, so it can stand in every round. A `yield_now` there would suspend in every
-/// round.
+/// It suspends only when the 128 are used up, so it can stand in every round. A `yield_now` there would suspend in
+/// every round.
 #[instrument(ret, skip(done))]
 async fn and_consumes_budget(done: Done) {
     let mut boards = stream::iter(0..BOARDS);
