@@ -4,8 +4,10 @@ mod await_in_sync;
 mod await_twice;
 mod blocking_call;
 mod borrow_in_spawn;
+mod buffered_stall;
 mod cancel_unsafe;
 mod client_per_request;
+mod cpu_hog;
 mod detached_at_exit;
 mod forgotten_await;
 mod forgotten_sender;
@@ -20,6 +22,7 @@ mod one_by_one;
 mod rc_across_spawn;
 mod sleeps_made_early;
 mod swallowed_panic;
+mod timeout_over_blocking;
 mod unbounded;
 
 chapter::lessons![
@@ -35,6 +38,9 @@ chapter::lessons![
     on_loop forgotten_sender,
     on_loop lost_wakeup,
     off_loop detached_at_exit,
+    on_loop cpu_hog,
+    on_loop buffered_stall,
+    on_loop timeout_over_blocking,
     on_loop await_in_sync,
     on_loop forgotten_await,
     on_loop guard_across_await,
