@@ -12,8 +12,6 @@ mod detached_at_exit;
 mod forgotten_await;
 mod forgotten_sender;
 mod guard_across_await;
-mod buffered_stall;
-mod cpu_hog;
 mod join_is_not_parallel;
 mod lost_error;
 mod lost_wakeup;
@@ -47,7 +45,5 @@ chapter::lessons![
     on_loop rc_across_spawn,
     on_loop borrow_in_spawn,
     on_loop await_twice,
-    on_loop cpu_hog,
-    on_loop buffered_stall,
     multi_thread join_is_not_parallel,
 ];
