@@ -13,6 +13,7 @@ mod forgotten_await;
 mod forgotten_sender;
 mod guard_across_await;
 mod join_is_not_parallel;
+mod let_underscore;
 mod lost_error;
 mod lost_wakeup;
 mod nested_runtime;
@@ -46,4 +47,5 @@ chapter::lessons![
     on_loop borrow_in_spawn,
     on_loop await_twice,
     multi_thread join_is_not_parallel,
+    on_loop let_underscore,
 ];
