@@ -1,12 +1,12 @@
-//! # `Pin`: once polled, a future stays where it is
+//! # `Pin`: what stays where it is, and what may still move
 //!
 //! The variables of an `async fn` are part of its future, and one of them may be a reference to another. If such a
-//! future were moved, the reference would point to the old place. So it may be moved until it is polled: it is seen
-//! in 2 places. Afterwards it is pinned: the future and its board are seen in 1 place, before a wait and after it.
-//! `pin!` keeps it in this function, `Box::pin` on the heap, where its box may still move: 2 places of the box, 1 of
-//! the future. What is pinned can be polled by reference, so it can be kept: a closing time after 5 ticks is kept
-//! across the rounds of a `select!`, and comes after 2 boards. Made again in each round it never comes, and all 4 are
-//! sawn in 8 ticks.
+//! future were moved, that reference would dangle. So it may be moved until it is pinned, and it is polled only when
+//! it is: before its first poll it has been in 2 places. Afterwards the future and its board stay in 1 place. `pin!`
+//! keeps it in this function, `Box::pin` on the heap, where its box may still move: 2 places of the box, 1 of the
+//! future. A task's handle has no reference into itself (`Unpin`): it moves after a poll, too. What is pinned can be
+//! polled by reference, and so kept across the rounds of a `select!`: a closing time at tick 5 comes after 2 boards.
+//! Created again in each round it never comes, and all 4 are sawn in 8 ticks.
 //!
 //! asyncio: coroutine
 //!
@@ -16,10 +16,10 @@
 //! bench = [measuring, saw()]         # two references
 //! ```
 //!
-//! Not the same: a Python variable holds a reference, whatever it stands for, so nothing like `Pin` is needed. In
-//! Rust a variable holds the future itself, and a move copies its bytes to another place. `.await` and `spawn` take
-//! the future and pin it themselves; `pin!` and `Box::pin` are for a future that is polled by reference, returned
-//! when it has begun, or put into a list with others. Safe code that moves a pinned future doesn't compile.
+//! Not the same: a Python variable holds a reference, so nothing like `Pin` is needed. In Rust a variable holds the
+//! future itself, and a move copies its bytes to another place. `.await` and `spawn` take the future and pin it
+//! themselves; `pin!` and `Box::pin` are for a future that is polled by reference, returned after it has begun, or
+//! put into a list with others. Safe code that moves a pinned future doesn't compile.
 
 use std::{pin::pin, ptr};
 
@@ -45,22 +45,22 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     t.count("places: future", future);
     t.count("places: board", board);
 
-    let (label, measuring) = ("begun, box moved", pinned_on_the_heap());
-    let [the_box, future, board] = t.time(label, exactly(1), measuring).await;
+    let measuring = pinned_on_the_heap();
+    let [the_box, future, board] = t.time("begun, box moved", exactly(1), measuring).await;
     t.count("places: future", future);
     t.count("places: board", board);
-    t.count("places: box", the_box);
+    t.count("places: box, handle", the_box);
 
-    let (label, measuring) = ("begun, Unpin, moved", not_pinned());
-    let future = t.time(label, exactly(1), measuring).await?;
-    t.count("places: future", future);
+    let measuring = not_pinned();
+    let handle = t.time("begun, handle moved", exactly(1), measuring).await?;
+    t.count("places: box, handle", handle);
 
     let sawing = saws_until_closing();
     let boards = t.time("a deadline kept", exactly(5), sawing).await;
     t.count("boards", boards);
 
-    let sawing = saws_and_sets_the_clock_again();
-    let boards = t.time("made again each round", exactly(8), sawing).await;
+    let sawing = saws_with_a_new_clock();
+    let boards = t.time("created each round", exactly(8), sawing).await;
     t.count("boards", boards);
     Ok(())
 }
@@ -70,7 +70,7 @@ async fn moved_before_it_begins() -> [usize; 2] {
     let first = address(&measuring);
     let bench = vec![measuring];
     let future = places([first, address(&bench[0])]);
-    // Nothing of it has run, so it has no board yet. `.await` moves it once more, and pins it there.
+    // Nothing of it has run, so it has no board yet. `.await` takes it, and pins it.
     let mut board = 0;
     for measuring in bench {
         board = measuring.await;
@@ -78,8 +78,8 @@ async fn moved_before_it_begins() -> [usize; 2] {
     [future, board]
 }
 
-/// The future is in a variable of this function that has no name. What can be named and moved is `Pin<&mut _>`, a
-/// reference that doesn't let the future be moved. Returned from here, it would outlive that variable (E0716).
+/// `pin!` puts the future into a variable without a name. What has a name, and can be moved, is a `Pin<&mut _>`: a
+/// reference that doesn't let the future be moved. Returned from here, it would outlive the variable (E0716).
 async fn pinned_here() -> [usize; 2] {
     let mut measuring = pin!(measures());
     let first = address(&*measuring);
@@ -131,11 +131,11 @@ async fn saws_until_closing() -> u32 {
 }
 
 #[instrument(ret)]
-async fn saws_and_sets_the_clock_again() -> u32 {
+async fn saws_with_a_new_clock() -> u32 {
     let mut boards = 0;
     while boards < ORDERED {
         select! {
-            () = sleep(ticks(5)) => break, // <- the difference: each round drops it, and makes another
+            () = sleep(ticks(5)) => break, // <- the difference: each round drops it, and creates another
             () = sleep(ticks(2)) => boards += 1,
         }
     }
@@ -189,13 +189,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_box_moves_and_its_future_does_not() {
         let t = Timings::of(run).await;
-        assert_eq!(*t["begun, box moved"].count("places: box"), 2);
+        assert_eq!(*t["begun, box moved"].count("places: box, handle"), 2);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_unpin_moves_also_after_it_was_polled() {
         let t = Timings::of(run).await;
-        assert_eq!(*t["begun, Unpin, moved"].count("places: future"), 2);
+        assert_eq!(*t["begun, handle moved"].count("places: box, handle"), 2);
         fn needs_unpin<F: Future + Unpin>(_: F) {}
         needs_unpin(std::future::ready("a board"));
         needs_unpin(Box::pin(measures()));
@@ -206,7 +206,7 @@ mod tests {
         let t = Timings::of(run).await;
         assert_eq!(t["a deadline kept"].elapsed, ticks(5));
         assert_eq!(*t["a deadline kept"].count("boards"), 2);
-        assert_eq!(t["made again each round"].elapsed, ticks(8));
-        assert_eq!(*t["made again each round"].count("boards"), ORDERED);
+        assert_eq!(t["created each round"].elapsed, ticks(8));
+        assert_eq!(*t["created each round"].count("boards"), ORDERED);
     }
 }
