@@ -19,6 +19,7 @@ mod lost_wakeup;
 mod nested_runtime;
 mod one_by_one;
 mod rc_across_spawn;
+mod runtime_in_drop;
 mod sleeps_made_early;
 mod swallowed_panic;
 mod timeout_over_blocking;
@@ -39,7 +40,9 @@ chapter::lessons![
     off_loop detached_at_exit,
     on_loop cpu_hog,
     on_loop buffered_stall,
+    on_loop runtime_in_drop,
     on_loop timeout_over_blocking,
+    multi_thread join_is_not_parallel,
     on_loop await_in_sync,
     on_loop forgotten_await,
     on_loop guard_across_await,
