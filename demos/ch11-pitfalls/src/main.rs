@@ -49,6 +49,5 @@ chapter::lessons![
     on_loop rc_across_spawn,
     on_loop borrow_in_spawn,
     on_loop await_twice,
-    multi_thread join_is_not_parallel,
     on_loop let_underscore,
 ];
