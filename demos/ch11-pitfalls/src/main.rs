@@ -21,6 +21,7 @@ mod one_by_one;
 mod rc_across_spawn;
 mod runtime_in_drop;
 mod sleeps_made_early;
+mod span_entered_across_await;
 mod swallowed_panic;
 mod timeout_over_blocking;
 mod unbounded;
@@ -50,4 +51,5 @@ chapter::lessons![
     on_loop borrow_in_spawn,
     on_loop await_twice,
     on_loop let_underscore,
+    on_loop span_entered_across_await,
 ];

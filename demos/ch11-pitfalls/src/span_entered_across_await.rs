@@ -1,0 +1,228 @@
+//! # A span that is entered across an `.await`
+//!
+//! Three requests are answered in turns, with 3 log lines each, and a clean-up that belongs to none of them logs 1.
+//! With `let _entered = span.enter();` at the top of each request, 5 of the 10 lines carry the number of another
+//! request: the guard keeps the span entered in the thread while other tasks run there. With `.instrument(span)`,
+//! which leaves the span at each `.await`, all 10 are right.
+//!
+//! asyncio: contextvars, ContextVar, LoggerAdapter
+//!
+//! How to see it: log lines with the number of somebody else. The lint `clippy::await_holding_invalid_type` is on by
+//! default, but finds only what a `clippy.toml` names under `await-holding-invalid-types`: here
+//! `tracing::span::Entered`. `span.entered()`, which owns its span, isn't `Send`, so `tokio::spawn` refuses it.
+//!
+//! Cured in: `runtime/logging`, `runtime/span-in-task`
+//!
+//! ```python
+//! number = contextvars.ContextVar("number", default=None)
+//! async def handle(n):
+//!     number.set(n)                   # a task has a context of its own, so it may stay set
+//!     logging.info("accepted")
+//! ```
+//!
+//! Not the same: the loop switches to a task's context with each of its steps, so what is set there is seen by that
+//! task alone. `enter` pushes its span on a stack of the thread. It is popped when the guard is dropped, and at an
+//! `.await` nothing is dropped.
+
+use std::{fmt::Debug, sync::mpsc};
+
+use anyhow::Result;
+use timing::{Timings, law::max, ticks};
+use tokio::{task::JoinSet, time::sleep};
+use tracing::{
+    Event, Id, Instrument, Subscriber,
+    field::{Field, Visit},
+    info, info_span,
+    span::Attributes,
+    subscriber::set_default,
+};
+use tracing_subscriber::{
+    layer::{Context, Layer, SubscriberExt},
+    registry::{LookupSpan, Registry},
+};
+
+const REQUESTS: [u64; 3] = [1, 2, 3];
+/// The number of no request, which the line of the clean-up should carry.
+const NONE: u64 = 0;
+
+pub async fn run(t: &mut Timings) -> Result<()> {
+    let serving = served(&REQUESTS, enters_the_span);
+    let lines = t.time("span.enter()", max([2, 2, 2]), serving).await?;
+    count(t, &lines);
+
+    let serving = served(&REQUESTS, instruments);
+    let lines = t.time(".instrument(span)", max([2, 2, 2]), serving).await?;
+    count(t, &lines);
+    Ok(())
+}
+
+/// In a function without an `.await` this is right: the guard is dropped where it returns.
+#[expect(clippy::await_holding_invalid_type, reason = "the lesson")]
+async fn enters_the_span(request: u64) {
+    let span = info_span!("request", request);
+    let _entered = span.enter(); // <- the difference
+    answers(request).await;
+}
+
+/// The span is entered before each poll of the future and left after it.
+async fn instruments(request: u64) {
+    let span = info_span!("request", request);
+    answers(request).instrument(span).await; // <- the difference
+}
+
+/// `of` says whose line it is, so that the lesson can tell a wrong number. A log has only the one from the span.
+async fn answers(of: u64) {
+    info!(of, "accepted");
+    sleep(ticks(1)).await;
+    info!(of, "looked up");
+    sleep(ticks(1)).await;
+    info!(of, "answered");
+}
+
+/// In no span at all. It runs while the requests wait.
+async fn cleans_up() {
+    sleep(ticks(0.5)).await;
+    info!(of = NONE, "old sessions removed");
+}
+
+/// A task for each request, and one for the clean-up.
+async fn served<F>(requests: &[u64], handle: fn(u64) -> F) -> Result<Vec<Line>>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let (lines, log) = mpsc::channel();
+    // This guard may be held: the log is meant for all that runs on this thread until the tasks are done. The
+    // subscriber that draws the lanes is told nothing meanwhile, so the timeline has none.
+    let _listening = set_default(Registry::default().with(Log { lines }));
+    let mut tasks: JoinSet<()> = requests.iter().copied().map(handle).collect();
+    tasks.spawn(cleans_up());
+    while let Some(ended) = tasks.join_next().await {
+        ended?;
+    }
+    Ok(log.try_iter().collect())
+}
+
+/// A line: the number from the span it stands in, whose line it is, and its text. As a span's own fields, only the
+/// number.
+#[derive(Default)]
+struct Line {
+    request: u64,
+    of: u64,
+    text: String,
+}
+
+impl Visit for Line {
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        match field.name() {
+            "of" => self.of = value,
+            _ => self.request = value,
+        }
+    }
+
+    fn record_debug(&mut self, _message: &Field, value: &dyn Debug) {
+        self.text = format!("{value:?}");
+    }
+}
+
+/// A subscriber that keeps the lines.
+struct Log {
+    lines: mpsc::Sender<Line>,
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Log {
+    fn on_new_span(&self, fields: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut line = Line::default();
+        fields.record(&mut line);
+        let span = context.span(id).expect("it is new");
+        span.extensions_mut().insert(line);
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let mut line = Line::default();
+        event.record(&mut line);
+        if let Some(span) = context.event_span(event) {
+            line.request = span
+                .extensions()
+                .get()
+                .map_or(NONE, |line: &Line| line.request);
+        }
+        self.lines.send(line).expect("the log is read at the end");
+    }
+}
+
+fn wrong(lines: &[Line]) -> usize {
+    lines.iter().filter(|line| line.request != line.of).count()
+}
+
+fn count(t: &mut Timings, lines: &[Line]) {
+    t.count("lines", lines.len());
+    t.count("with a wrong number", wrong(lines));
+    for line in lines {
+        let [request, of] = [line.request, line.of].map(name);
+        let mark = if request == of { "" } else { "   <- wrong" };
+        info!("request={request} {}, of {of}{mark}", line.text);
+    }
+}
+
+fn name(request: u64) -> String {
+    match request {
+        NONE => "none".into(),
+        number => number.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{
+        collection::vec,
+        prop_assert_eq,
+        test_runner::{Config, TestRunner},
+    };
+    use std::cell::Cell;
+    use timing::on_virtual_clock;
+
+    #[tokio::test(start_paused = true)]
+    async fn entered_across_its_awaits_half_of_the_lines_are_wrong() {
+        let t = Timings::of(run).await;
+        let entered = &t["span.enter()"];
+        assert_eq!(*entered.count("lines"), 10);
+        assert_eq!(*entered.count("with a wrong number"), 5);
+        assert_eq!(entered.elapsed, ticks(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_without_a_request_gets_the_number_of_one() {
+        let lines = served(&REQUESTS, enters_the_span).await.unwrap();
+        let mut of_nobody = lines.iter().filter(|line| line.of == NONE);
+        assert_eq!(of_nobody.next().unwrap().request, 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn instrumented_every_line_is_right() {
+        let t = Timings::of(run).await;
+        let instrumented = &t[".instrument(span)"];
+        assert_eq!(*instrumented.count("lines"), 10);
+        assert_eq!(*instrumented.count("with a wrong number"), 0);
+        assert_eq!(instrumented.elapsed, ticks(2));
+    }
+
+    #[test]
+    fn in_512_crowds_only_the_entered_spans_are_wrong() {
+        let crowds = Cell::new(0);
+        let mut runner = TestRunner::new(Config::with_cases(512));
+        let held = runner.run(&vec(1_u64..100, 0..8), |requests| {
+            on_virtual_clock(async {
+                let lines = served(&requests, instruments).await.unwrap();
+                prop_assert_eq!(lines.len(), 3 * requests.len() + 1);
+                prop_assert_eq!(wrong(&lines), 0);
+                let lines = served(&requests, enters_the_span).await.unwrap();
+                crowds.update(|cases| cases + u32::from(wrong(&lines) > 0));
+                Ok(())
+            })
+        });
+        held.unwrap();
+        let crowds = crowds.get();
+        assert!(crowds > 100, "lines were wrong in {crowds}");
+    }
+}
