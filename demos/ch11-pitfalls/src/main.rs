@@ -8,6 +8,7 @@ mod buffered_stall;
 mod cancel_unsafe;
 mod client_per_request;
 mod cpu_hog;
+mod deadlock_on_self;
 mod detached_at_exit;
 mod forgotten_await;
 mod forgotten_sender;
@@ -43,7 +44,9 @@ chapter::lessons![
     on_loop buffered_stall,
     on_loop runtime_in_drop,
     on_loop timeout_over_blocking,
+    on_loop deadlock_on_self,
     multi_thread join_is_not_parallel,
+    on_loop let_underscore,
     on_loop await_in_sync,
     on_loop forgotten_await,
     on_loop guard_across_await,
