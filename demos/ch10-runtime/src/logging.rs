@@ -1,9 +1,10 @@
-//! # A log line says whose it is: spans
+//! # Spans: each log line knows its order
 //!
 //! Three orders are worked on in turns, with 4 log lines each, and the functions that write them don't know the
-//! number of the order. With the current order in a global, 6 of the 12 lines carry the number of another one: it was
-//! set by whoever came last. With a span around each order all 12 carry their own, since a span is entered before
-//! each poll and left after it.
+//! number of the order. With the current order in a variable for all, it is that of whoever came last: the 3 lines at
+//! the beginning are right, and later only the 3 of the last order, 6 of 12. With a span around each order all 12
+//! carry their own number, also those that are logged in a span inside of it. The lines are printed when a variant
+//! has ended.
 //!
 //! asyncio: logging, contextvars, ContextVar, LoggerAdapter
 //!
@@ -15,11 +16,11 @@
 //! async def serves(n): order.set(n); logging.info("accepted")
 //! ```
 //!
-//! Not the same: a `ContextVar` belongs to a task. A span belongs to a future, so it also tells apart what one task
-//! polls in turns, as here. A `logging` handler gets a line, and what a filter has added to it. A `tracing`
-//! subscriber is told of each span with its fields, and of each event with the spans around it; here it is `Log`, and
-//! `tracing_subscriber::fmt()` is one that prints. `Span::enter` is for code without an `.await`: its guard would
-//! stay in the thread while other futures are polled.
+//! Not the same: a task has a copy of a context, in which a `ContextVar` is set; `tokio::task_local!` belongs to a
+//! task, too. A span belongs to a future, so it also tells apart what one task polls in turns, as here. A `logging`
+//! handler gets a record, with what a filter has added to it. A `tracing` subscriber is told of each span with its
+//! fields, and of each event with the spans around it; here it is `Log`, and `tracing_subscriber::fmt()` is one that
+//! prints.
 
 use std::{cell::Cell, fmt::Debug, sync::mpsc};
 
@@ -43,7 +44,7 @@ const ORDERS: [(u64, &str); 3] = [(1, "oak"), (2, "ash"), (3, "elm")];
 
 pub async fn run(t: &mut Timings) -> Result<()> {
     for (label, from_span) in [
-        ("the order in a global", false),
+        ("the order in a variable", false),
         ("the order in a span", true),
     ] {
         let (lines, log) = mpsc::channel();
@@ -56,7 +57,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
 
 async fn served(log: Log) {
     // A program sets its subscriber once, for all threads (`set_global_default`). This one is for this thread, until
-    // the guard is dropped. The one that draws the lanes is told nothing meanwhile.
+    // the guard is dropped. That is why no lanes are drawn, and why the lines are printed at the end.
     let _listening = set_default(Registry::default().with(log));
     let serve = |(order, wood)| serves(order, wood).instrument(info_span!("serves", order));
     join_all(ORDERS.map(serve)).await;
@@ -67,23 +68,23 @@ async fn serves(order: u64, wood: &str) {
     info!("{wood} accepted");
     saws(wood).await;
     sleep(ticks(1)).await;
-    // The form for code that doesn't wait. This span has no number; the one around it has.
+    // `in_scope` is for code without an `.await`. This span has no number; the one around it has.
     info_span!("planes").in_scope(|| info!("{wood} planed"));
     info!("{wood} packed");
 }
 
-/// What it is given is wood. Its line finds the number all the same.
+/// Is given the wood and no number; its log line carries the number all the same.
 async fn saws(wood: &str) {
     sleep(ticks(1)).await;
     info!("{wood} sawn");
 }
 
 thread_local! {
-    /// A static for each thread. All orders are on one.
+    /// The variable for all: the orders share a thread. A `static` would be shared with other runs of this lesson.
     static CURRENT: Cell<u64> = const { Cell::new(0) };
 }
 
-/// A subscriber in small: a layer on a registry, which keeps the spans.
+/// A minimal subscriber: a layer on a registry, which keeps the spans.
 struct Log {
     from_span: bool,
     lines: mpsc::Sender<Line>,
@@ -118,12 +119,16 @@ struct Line {
 }
 
 impl Visit for Line {
-    fn record_u64(&mut self, _order: &Field, value: u64) {
-        self.order = Some(value);
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        if field.name() == "order" {
+            self.order = Some(value);
+        }
     }
 
-    fn record_debug(&mut self, _message: &Field, value: &dyn Debug) {
-        self.text = format!("{value:?}");
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if field.name() == "message" {
+            self.text = format!("{value:?}");
+        }
     }
 }
 
@@ -154,14 +159,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_global_has_the_number_of_whoever_came_last() {
+    async fn a_variable_for_all_has_the_number_of_whoever_came_last() {
         let t = Timings::of(run).await;
-        let global = &t["the order in a global"];
-        assert_eq!(*global.count("lines"), 12);
-        assert_eq!(*global.count("with their own number"), 6);
-        let said = global.said.iter();
-        let wrong = said.filter(|line| line.text == "order=3 oak sawn");
-        assert_eq!(wrong.count(), 1);
+        let shared = &t["the order in a variable"];
+        assert_eq!(*shared.count("lines"), 12);
+        assert_eq!(*shared.count("with their own number"), 6);
+        let (begun, later) = shared.said.split_at(ORDERS.len());
+        for (line, (order, wood)) in begun.iter().zip(ORDERS) {
+            assert_eq!(line.text, format!("order={order} {wood} accepted"));
+        }
+        assert!(later.iter().all(|line| line.text.starts_with("order=3")));
     }
 
     #[tokio::test(start_paused = true)]

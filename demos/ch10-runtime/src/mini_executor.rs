@@ -1,14 +1,14 @@
 //! # A whole executor: ready queue, wakers, timers, tasks
 //!
-//! What runs futures is no part of Rust's language, and takes no unsafe code: the executor in this file has 120 lines
-//! without its comments. A waker puts its task into a queue, a loop polls what is in the queue, a heap tells which timer
-//! is next, and while nothing is ready the thread sleeps. A door, a shelf and a knob are sawn in 3, 2 and 1 ticks.
-//! Together they take 3: as tasks, in a `join_all`, or in a `FuturesUnordered`. A pipeline of async-channel works, too,
-//! with a thread that wakes a task. A `sleep` of tokio's panics: it needs the timers of a tokio runtime.
+//! Rust has no executor built in. One takes no unsafe code of its own: the executor in this file has 120 lines
+//! without its comments. A waker puts its task into a queue, a loop polls what is in the queue, a heap tells which
+//! timer is next, and while nothing is ready the thread sleeps. A door, a shelf and a knob are sawn in 3, 2 and 1
+//! ticks. Together they take 3: as tasks, in a `join_all`, or in a `FuturesUnordered`. A pipeline of async-channel
+//! works, too, with a thread that wakes a task. A `sleep` of tokio's panics: it needs a tokio runtime.
 //!
 //! asyncio: run, event loop, BaseEventLoop._run_once, call_soon_threadsafe
 //!
-//! real clock: its timers have a clock of their own
+//! real clock: it has its own timers
 //!
 //! ```python
 //! def run_once():                     # the main part of BaseEventLoop._run_once
@@ -17,10 +17,10 @@
 //!     for _ in range(len(ready)): ready.popleft().run()
 //! ```
 //!
-//! Not the same: asyncio's loop is timers, sockets, signals and threads in one, and its libraries need that loop. A
-//! Rust future asks an executor for a waker and nothing else. Whatever it waits for has to call the waker: a channel of
-//! async-channel does so on any executor, a timer or socket of tokio needs tokio's runtime. This executor has no
-//! sockets, and a panic in a task ends its `block_on`; asyncio and tokio keep it for those who await the task.
+//! Not the same: asyncio's loop is timers, sockets, signals and threads in one, and its libraries need that loop. In
+//! Rust `poll` is given a waker, and no loop; what a future waits for has to call the waker. A channel of
+//! async-channel does so on any executor, a timer of tokio only with its runtime. `wake` may be called by any thread,
+//! as `call_soon_threadsafe`. Here a panic ends `block_on`; asyncio and tokio keep it for who awaits the task.
 
 use std::{panic, thread};
 
@@ -102,7 +102,7 @@ mod executor {
         }
     }
 
-    /// Its clones are one executor. It isn't `Send`: its tasks stay in one thread, and needn't be `Send` either.
+    /// Clones share one executor. It isn't `Send`: its tasks stay in one thread, and needn't be `Send` either.
     #[derive(Clone, Default)]
     pub struct Executor(Rc<Inner>);
 
@@ -132,7 +132,7 @@ mod executor {
                     self.poll(id);
                 }
                 if let Some(result) = done.0.take() {
-                    // Tasks that hold this executor are held by it; left there, neither would ever be freed.
+                    // Tasks may hold this executor, which holds them: a reference cycle that would never be freed.
                     drop(self.0.tasks.take());
                     return result;
                 }
@@ -168,7 +168,7 @@ mod executor {
                 return; // it has ended, and one of its wakers is still there
             };
             // Before the poll: a wake that comes during the poll may tell of what the poll has already found missing,
-            // and asks for one more. A `swap`, since a `store` wouldn't make visible here what was done before a wake.
+            // and asks for one more. A `swap` also reads, so this thread sees what was done before a wake.
             task.queued.swap(false, atomic::Ordering::AcqRel);
             let waker = Waker::from(task.clone());
             let polled = work.as_mut().poll(&mut Context::from_waker(&waker));
@@ -199,7 +199,7 @@ mod executor {
                 if due <= Instant::now() {
                     return Poll::Ready(());
                 }
-                // In place of the one of an earlier poll: meanwhile the future may have gone to another task.
+                // Replaces the waker of an earlier poll: meanwhile the future may have gone to another task.
                 let waker = context.waker().clone();
                 executor.0.wakers.borrow_mut().insert(id, waker);
                 Poll::Pending
@@ -211,7 +211,7 @@ mod executor {
         }
     }
 
-    /// A task's result, once it is there, and who waits for it.
+    /// A task's result, once it is there, and the waker of who waits for it.
     type Done<T> = (Cell<Option<T>>, Cell<Option<Waker>>);
 
     /// When it is dropped the task goes on.
@@ -235,7 +235,7 @@ async fn as_tasks(shop: Executor) -> Vec<Part> {
 
 async fn side_by_side(shop: Executor) -> Vec<Part> {
     let sawing = PARTS.map(|(part, time)| saws(shop.clone(), part, time));
-    join_all(sawing).await // <- the difference: one task, and a wake of one polls them all
+    join_all(sawing).await // <- the difference: one task; a wake of one polls all, up to 30 of them
 }
 
 /// Each future in it has a waker of its own, which notes that this one is ready and then calls the task's.
