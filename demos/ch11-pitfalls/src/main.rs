@@ -10,6 +10,7 @@ mod client_per_request;
 mod cpu_hog;
 mod deadlock_on_self;
 mod detached_at_exit;
+mod foreign_runtime;
 mod forgotten_await;
 mod forgotten_sender;
 mod guard_across_await;
@@ -54,4 +55,5 @@ chapter::lessons![
     on_loop borrow_in_spawn,
     on_loop await_twice,
     on_loop span_entered_across_await,
+    off_loop foreign_runtime,
 ];
