@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Not the same: an asyncio Future has a callback for each task that waits for it, so it wakes all of them. A Rust
-//! future has one owner at a time, and `poll` asks of it to wake the task that polled it last and no other. Whatever
+//! future has one owner at a time, and `poll` asks it to wake the task that polled it last, and no other. Whatever
 //! several tasks can wait for at once, such as tokio's `Notify`, gives each of them a future of its own.
 
 use std::{
@@ -84,7 +84,7 @@ impl<K: Keeps> Glue<K> {
     async fn dry(self: Arc<Self>) {
         poll_fn(|context| {
             self.polls.fetch_add(1, SeqCst);
-            // First kept, then looked: what is set in between calls this waker. The other way round it would be
+            // First it keeps, then it looks: what is set in between calls this waker. The other way round it would be
             // missed.
             self.waker.keep(context.waker());
             match self.dry.load(SeqCst) {

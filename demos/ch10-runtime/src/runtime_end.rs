@@ -1,7 +1,7 @@
 //! # The end of a runtime: what it drops, and what it waits for
 //!
-//! When a runtime is dropped, each of its tasks is dropped at the `.await` it has reached: 1 task cancelled. A
-//! blocking job that a thread has begun can't be dropped, so the end waits for it: 4 ticks, 1 job done.
+//! When a runtime is dropped, each of its tasks is dropped at the `.await` it has reached: 1 task is cancelled. A
+//! blocking job that a thread has begun can't be dropped, so the drop waits for it, 4 ticks, and 1 job is done.
 //! `shutdown_timeout` waits 1 tick at most, `shutdown_background` not at all: 0 jobs done by then. A runtime that is
 //! dropped inside another one panics, since the wait would block that one's thread; `shutdown_background` is the end
 //! that works there.
@@ -52,7 +52,7 @@ const JOB: u32 = 4;
 pub fn run(t: &mut Timings) -> Result<()> {
     end(t, "drop", at_least(JOB), drop)?;
 
-    // A drop ends the tasks first and waits afterwards. This waits first, on `current_thread`.
+    // A drop ends the tasks first and waits afterwards. `shutdown_timeout` waits first, on `current_thread`.
     end(t, "shutdown_timeout", at_most(2), |runtime| {
         runtime.shutdown_timeout(ticks(1));
     })?;

@@ -148,7 +148,7 @@ pub fn note(what: &str, job: u32) {
     let _ = writeln!(io::stdout(), "{what} {job}");
 }
 
-/// How many signals a worker was sent, what it noted, and how it ended, if it did.
+/// How many signals a worker was sent, what it noted, and how it ended: `None` if it had to be killed.
 #[derive(Debug)]
 pub struct End {
     pub signals: usize,

@@ -3,7 +3,7 @@
 //! Three jobs take 1, 2 and 3 ticks, and a fourth task closes the shop when all are done. A `TaskTracker` knows when
 //! that is: after 3 ticks. If the fourth task is tracked, too, it is one of those it waits for: the jobs are done
 //! after 3 ticks, and it still waits when the deadline of 5 has come, with 1 task in the tracker. Nothing is
-//! reported, since a wait for oneself looks like any other wait.
+//! reported: a wait for oneself looks like any other.
 //!
 //! asyncio: all_tasks, current_task, gather
 //!
@@ -34,15 +34,15 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     let jobs = jobs();
     let closing = tokio::spawn(closes(jobs.clone()));
     let closing = until_the_deadline(closing);
-    let told = t.time("not tracked", max([1, 2, 3]), closing).await?;
-    t.count("the shop", told);
+    let shop = t.time("not tracked", max([1, 2, 3]), closing).await?;
+    t.count("the shop", shop);
     t.count("tasks it waits for", jobs.len());
 
     let jobs = self::jobs();
     let closing = jobs.spawn(closes(jobs.clone())); // <- the difference
     let closing = until_the_deadline(closing);
-    let told = t.time("tracked itself", exactly(5), closing).await?;
-    t.count("the shop", told);
+    let shop = t.time("tracked itself", exactly(5), closing).await?;
+    t.count("the shop", shop);
     t.count("tasks it waits for", jobs.len());
     Ok(())
 }
@@ -55,8 +55,8 @@ fn jobs() -> TaskTracker {
     jobs
 }
 
-/// `wait` returns when the tracker is closed and no tracked task is left. While it is open `wait` goes on even
-/// without a task, since another one may come.
+/// `wait` returns when the tracker is closed and no tracked task is left. In an open tracker it waits on, since
+/// another task may come.
 #[instrument(ret, skip(jobs))]
 async fn closes(jobs: TaskTracker) {
     jobs.close();

@@ -2,7 +2,7 @@
 //!
 //! A future has one function, `poll`. It says Ready, with the result, or Pending: then nothing polls it again until
 //! its waker is called. Polled by hand, the glue below says Pending, Pending, Ready. Under `.await`, with its waker
-//! kept for whoever sets it, it takes 2 polls, however long it dries. Without a waker it is polled 1 time, and is
+//! kept for whoever sets it, it takes 2 polls, however long it dries. Without a waker it is polled once, and is
 //! still awaited at the end of 3 ticks, though it was dry after 1. A future that wakes itself at once needs nobody to
 //! wake it, and is polled again and again: 101 times for 100 turns of another task. `poll_fn` makes a future of a
 //! closure.
@@ -169,7 +169,7 @@ async fn opens_the_clamps(dry: impl Future<Output = ()>) {
     dry.await;
 }
 
-/// With this the glue is a timer made by hand.
+/// With this the glue is a hand-made timer.
 #[instrument(ret, skip(glue))]
 async fn dries(glue: Glue) {
     sleep(ticks(1)).await;
