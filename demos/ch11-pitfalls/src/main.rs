@@ -18,6 +18,7 @@ mod join_is_not_parallel;
 mod let_underscore;
 mod lost_error;
 mod lost_wakeup;
+mod mutex_order;
 mod nested_runtime;
 mod one_by_one;
 mod rc_across_spawn;
@@ -46,8 +47,10 @@ chapter::lessons![
     on_loop runtime_in_drop,
     on_loop timeout_over_blocking,
     on_loop deadlock_on_self,
+    on_loop mutex_order,
     multi_thread join_is_not_parallel,
     on_loop let_underscore,
+    on_loop span_entered_across_await,
     on_loop await_in_sync,
     on_loop forgotten_await,
     on_loop guard_across_await,

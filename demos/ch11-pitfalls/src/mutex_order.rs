@@ -1,0 +1,216 @@
+//! # Two locks, taken in the order of the arguments
+//!
+//! A transfer locks the account it takes from, checks a limit for 1.5 ticks, and locks the account it pays into. One
+//! goes from Ada to Ben, another from Ben to Ada. If both begin at the same time each holds the lock that the other one
+//! waits for, and neither ever goes on: a deadline of 7 ticks ends them. Of 512 pairs that begin at random times 340
+//! hang. Where every transfer locks the account with the lower number first, 0 of 512 hang.
+//!
+//! asyncio: Lock, wait_for
+//!
+//! How to see it: in the timeline two lanes begin, and neither is polled until the deadline. Nothing warns of it,
+//! neither rustc nor clippy, and a test whose transfers don't meet passes.
+//!
+//! Cured in: this lesson. What becomes of a wait that is given up: `tasks/timeout`
+//!
+//! ```python
+//! async with out.lock, into.lock: ...                # hangs, if somebody pays back at that moment
+//!
+//! first, second = sorted((out, into), key=lambda account: account.number)
+//! async with first.lock, second.lock: ...
+//! ```
+//!
+//! Not the same: nothing in these two. The compiler rules out data races, and a deadlock isn't one. A transfer from an
+//! account to the same account hangs in either order, as in `deadlock-on-self`.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use futures_util::future::join_all;
+use timing::{
+    Timings,
+    law::{exactly, sum},
+    ticks,
+};
+use tokio::{
+    join,
+    sync::{Mutex, MutexGuard},
+    time::{sleep, timeout},
+};
+use tracing::instrument;
+
+const PAIRS: u32 = 512;
+/// The longest pair that doesn't hang takes 6 ticks.
+const DEADLINE: u32 = 7;
+
+pub async fn run(t: &mut Timings) -> Result<()> {
+    let pair = hangs([0, 0], by_argument);
+    let hung = t.time("by argument", exactly(DEADLINE), pair).await;
+    count(t, &[hung]);
+
+    let pair = hangs([0, 0], by_number);
+    let hung = t.time("by number", sum([1.5, 1.5]), pair).await;
+    count(t, &[hung]);
+
+    let pairs = join_all(at_random().map(|starts| hangs(starts, by_argument)));
+    let label = "by argument, at random";
+    let hung = t.time(label, exactly(DEADLINE), pairs).await;
+    count(t, &hung);
+
+    let pairs = join_all(at_random().map(|starts| hangs(starts, by_number)));
+    let hung = t.time("by number, at random", exactly(6), pairs).await;
+    count(t, &hung);
+    Ok(())
+}
+
+struct Account {
+    number: u32,
+    balance: Mutex<i64>,
+}
+
+type Balance<'a> = MutexGuard<'a, i64>;
+
+/// Reads like the sentence it stands for: from this account to that one.
+async fn by_argument(from: &Account, to: &Account) {
+    let (mut from, mut to) = locks_both(from, to).await; // <- the difference
+    *from -= 1;
+    *to += 1;
+}
+
+/// With one order for all, whoever has the first lock finds the second one free, or held by somebody who waits for
+/// neither.
+async fn by_number(from: &Account, to: &Account) {
+    let (mut from, mut to) = if from.number < to.number {
+        locks_both(from, to).await
+    } else {
+        let (to, from) = locks_both(to, from).await; // <- the difference
+        (from, to)
+    };
+    *from -= 1;
+    *to += 1;
+}
+
+async fn locks_both<'a>(first: &'a Account, second: &'a Account) -> (Balance<'a>, Balance<'a>) {
+    let first = first.balance.lock().await;
+    checks_the_limit().await; // here others run, and lock what is second
+    (first, second.balance.lock().await)
+}
+
+/// A transfer from Ada to Ben and one from Ben to Ada, which begin after so many ticks. Returns whether the
+/// deadline had to end them.
+async fn hangs(starts: [u32; 2], transfer: impl AsyncFn(&Account, &Account)) -> bool {
+    let [ada, ben] = [1, 2].map(Account::of);
+    let [there, back] = starts.map(ticks);
+    let both = async {
+        join!(
+            pays("Ada to Ben", there, transfer(&ada, &ben)),
+            pays("Ben to Ada", back, transfer(&ben, &ada)),
+        )
+    };
+    timeout(ticks(DEADLINE), both).await.is_err()
+}
+
+#[instrument(ret, skip(start, transfer))]
+async fn pays(way: &str, start: Duration, transfer: impl Future<Output = ()>) {
+    sleep(start).await;
+    transfer.await;
+}
+
+async fn checks_the_limit() {
+    sleep(ticks(1.5)).await;
+}
+
+impl Account {
+    fn of(number: u32) -> Self {
+        let balance = Mutex::new(10);
+        Self { number, balance }
+    }
+}
+
+/// Each transfer begins after 0, 1, 2 or 3 ticks. The same numbers in every run, from a generator by Knuth.
+fn at_random() -> impl Iterator<Item = [u32; 2]> {
+    let mut state = 11_u64;
+    let mut a_start = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005);
+        state = state.wrapping_add(1_442_695_040_888_963_407);
+        (state >> 62) as u32
+    };
+    (0..PAIRS).map(move |_| [a_start(), a_start()])
+}
+
+fn count(t: &mut Timings, hung: &[bool]) {
+    t.count("pairs", hung.len());
+    t.count("hung", hung.iter().filter(|hung| **hung).count());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{
+        collection::vec,
+        prop_assert, prop_assert_eq,
+        test_runner::{Config, TestRunner},
+    };
+    use timing::{on_virtual_clock, report::Ended};
+
+    #[tokio::test(start_paused = true)]
+    async fn in_the_order_of_the_arguments_a_pair_that_meets_hangs() {
+        let t = Timings::of(run).await;
+        let hung = &t["by argument"];
+        assert_eq!(*hung.count("hung"), 1);
+        assert_eq!(hung.elapsed, ticks(DEADLINE));
+        let ended: Vec<_> = hung.lanes.iter().map(|lane| lane.ended).collect();
+        assert_eq!(ended, [Ended::Cancelled; 2]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn in_the_order_of_the_numbers_it_takes_turns() {
+        let t = Timings::of(run).await;
+        let in_turn = &t["by number"];
+        assert_eq!(*in_turn.count("hung"), 0);
+        assert_eq!(in_turn.elapsed, ticks(3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_512_pairs_at_random_times_more_than_half_hang_and_with_one_order_none() {
+        let t = Timings::of(run).await;
+        assert_eq!(*t["by argument, at random"].count("hung"), 340);
+        assert_eq!(*t["by number, at random"].count("hung"), 0);
+        assert_eq!(t["by number, at random"].elapsed, ticks(6));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pair_hangs_exactly_if_the_second_begins_during_the_check_of_the_first() {
+        for (there, back) in (0..16).map(|n| (n / 4, n % 4)) {
+            let during = ticks(u32::abs_diff(there, back)) < ticks(1.5);
+            assert_eq!(hangs([there, back], by_argument).await, during);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_order_helps_where_both_are_the_same_account() {
+        let ada = Account::of(1);
+        let to_herself = timeout(ticks(DEADLINE), by_number(&ada, &ada));
+        to_herself.await.unwrap_err();
+    }
+
+    #[test]
+    fn in_512_crowds_with_one_order_all_are_paid_and_no_money_is_lost() {
+        let mut runner = TestRunner::new(Config::with_cases(512));
+        // From which of four accounts, how many further on, and when.
+        let transfers = vec((0_usize..4, 1_usize..4, 0_u32..8), 1..12);
+        let held = runner.run(&transfers, |transfers| {
+            on_virtual_clock(async {
+                let accounts = [1, 2, 3, 4].map(Account::of);
+                let all = transfers.iter().map(async |&(from, further, start)| {
+                    sleep(ticks(start)).await;
+                    by_number(&accounts[from], &accounts[(from + further) % 4]).await;
+                });
+                prop_assert!(timeout(ticks(1_000), join_all(all)).await.is_ok());
+                let balances = accounts.map(|account| account.balance.into_inner());
+                prop_assert_eq!(balances.iter().sum::<i64>(), 40);
+                Ok(())
+            })
+        });
+        held.unwrap();
+    }
+}
