@@ -57,6 +57,5 @@ chapter::lessons![
     on_loop rc_across_spawn,
     on_loop borrow_in_spawn,
     on_loop await_twice,
-    on_loop span_entered_across_await,
     off_loop foreign_runtime,
 ];
