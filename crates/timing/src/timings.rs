@@ -1,6 +1,7 @@
 use std::{fmt::Debug, future::Future, ops::Index};
 
 use tokio::time::Instant;
+use tracing_subscriber::{Layer, registry::Registry};
 
 use crate::{
     law::Law,
@@ -180,6 +181,34 @@ impl Timings {
             variants: self.variants,
             judged: self.judged,
         }
+    }
+
+    /// Until the guard is dropped, `layer` is told of this thread's spans and events, those of libraries too, and the
+    /// lesson is recorded as before.
+    ///
+    /// ```
+    /// # use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    /// # use {timing::{Timings, law::none}, tracing::{Event, Subscriber, info}};
+    /// # use tracing_subscriber::{Layer, layer::Context};
+    /// struct Counts;
+    /// static EVENTS: AtomicU32 = AtomicU32::new(0);
+    /// impl<S: Subscriber> Layer<S> for Counts {
+    ///     fn on_event(&self, _: &Event<'_>, _: Context<'_, S>) { EVENTS.fetch_add(1, Relaxed); }
+    /// }
+    /// # let mut t = Timings::default();
+    /// let _until_dropped = t.record_beside(Counts);
+    /// t.time_blocking("tea", none(), || {
+    ///     info!(target: "a_library", "heating");
+    ///     info!(target: "ch01_basics", "ready");
+    /// });
+    /// assert_eq!(EVENTS.load(Relaxed), 2);
+    /// assert_eq!(t["tea"].said.len(), 1);
+    /// ```
+    pub fn record_beside(
+        &self,
+        layer: impl Layer<Registry> + Send + Sync,
+    ) -> tracing::subscriber::DefaultGuard {
+        self.recorder.on_this_thread_beside(layer)
     }
 
     fn begin(&mut self, label: String, law: Option<Law>) -> Running {

@@ -1,6 +1,7 @@
 //! Inside the loop.
 
 mod call_later;
+mod console;
 mod exception_handler;
 mod flavours;
 mod handle;
@@ -45,4 +46,5 @@ chapter::lessons![
     on_loop shutdown,
     on_loop signals,
     on_loop watchdog,
+    on_loop console,
 ];

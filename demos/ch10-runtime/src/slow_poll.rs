@@ -21,7 +21,8 @@
 //! gives one to a function, enters it when a poll begins and leaves it when the poll ends. The lanes here are made of
 //! that, and `--slow 50ms` names each poll of 50 ms or longer, in every lesson. In a program of your own
 //! `tracing-subscriber` prints a line at both ends of each poll (`FmtSpan::ACTIVE`). Its `FmtSpan::CLOSE` adds the
-//! polls of a span up, so the two variants would look the same.
+//! polls of a span up, so the two variants would look the same. tokio-console lists tasks while they run, and warns
+//! of one that doesn't yield in its first poll (`console`).
 
 use std::{thread, time::Duration};
 

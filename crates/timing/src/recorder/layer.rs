@@ -175,7 +175,7 @@ pub(super) fn current_label() -> Option<String> {
 
 /// Lessons live in crates named `ch` and two digits. The libraries' own spans are not the lesson, and what is said
 /// more softly than `info!` is not its narration.
-fn from_a_chapter(metadata: &Metadata<'_>) -> bool {
+pub(super) fn from_a_chapter(metadata: &Metadata<'_>) -> bool {
     let target = metadata.target().as_bytes();
     *metadata.level() <= tracing::Level::INFO
         && matches!(target, [b'c', b'h', tens, ones, b'_', ..]

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 
 use tokio::time::Instant;
 use tracing::Dispatch;
-use tracing_subscriber::{layer::SubscriberExt, registry::Registry};
+use tracing_subscriber::{Layer, filter::filter_fn, layer::SubscriberExt, registry::Registry};
 
 use crate::{
     law::Law,
@@ -106,6 +106,16 @@ impl Recorder {
         static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Registry::default()));
         LazyLock::force(&SECOND);
         tracing::subscriber::set_default(Registry::default().with(self.clone()))
+    }
+
+    /// The same, with a layer of somebody else's that gets what it wants of all libraries.
+    pub(crate) fn on_this_thread_beside(
+        &self,
+        layer: impl Layer<Registry> + Send + Sync,
+    ) -> tracing::subscriber::DefaultGuard {
+        // A layer that never wants a span keeps it from the others, too, unless that is said by a filter of its own.
+        let recorder = self.clone().with_filter(filter_fn(layer::from_a_chapter));
+        tracing::subscriber::set_default(Registry::default().with(layer).with(recorder))
     }
 
     pub(crate) fn begin(&self, label: &str, law: Option<&Law>) -> Instant {
