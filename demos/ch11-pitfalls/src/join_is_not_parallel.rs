@@ -21,10 +21,10 @@
 //! ```
 //!
 //! Not the same: `gather` makes a task of each, but all tasks of a loop share its thread. Tasks of tokio's
-//! `multi_thread` runtime run on several, and `join!` makes no task. A task owns what it uses, hence the `Arc`; `join!`
-//! may borrow. How much sooner the tasks are done depends on what else the machine does, so only threads are counted
-//! here. A thumbnail in a task keeps a worker as long as it computes: if that takes more than a few milliseconds,
-//! `spawn_blocking` is the place for it.
+//! `multi_thread` runtime run on several, and `join!` makes no task. A task owns what it uses, hence the `Arc`;
+//! `join!` may borrow. How much sooner the tasks are done depends on what else the machine does, so only threads are
+//! counted here. A thumbnail in a task keeps a worker as long as it computes: if that takes more than a few
+//! milliseconds, `spawn_blocking` is the place for it.
 
 use std::{
     collections::HashSet,

@@ -12,6 +12,7 @@ mod deadlock_on_self;
 mod detached_at_exit;
 mod foreign_runtime;
 mod forgotten_await;
+mod forgotten_flush;
 mod forgotten_sender;
 mod guard_across_await;
 mod join_is_not_parallel;
@@ -58,4 +59,5 @@ chapter::lessons![
     on_loop borrow_in_spawn,
     on_loop await_twice,
     off_loop foreign_runtime,
+    on_loop forgotten_flush,
 ];
