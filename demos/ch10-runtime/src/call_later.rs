@@ -4,7 +4,7 @@
 //! once, after 1 tick and after 2, are called in that order, although they are asked for in the opposite one. `abort`
 //! cancels one that hasn't been called: 0 calls. They don't keep the program going: if `main` ends after 3 ticks, one
 //! that is due after 5 is never called, and no message says so. If it must be called, await its handle: 1 call after
-//! 5 ticks. A `JoinSet` keeps the handles of any number, 2 of 2 here.
+//! 5 ticks.
 //!
 //! asyncio: call_soon, call_later, call_at, TimerHandle.cancel
 //!
@@ -20,8 +20,9 @@
 //!
 //! Not the same: a TimerHandle can't be awaited; the `JoinHandle` of a task can. A callback in asyncio is a plain
 //! function and can't await; a task can, so in place of a function it may call and await an `async fn`. The same in
-//! both: whether the handle is kept or dropped changes nothing. But the drop of a `JoinSet` aborts its tasks. And on
-//! a `multi_thread` runtime two tasks that are spawned at once may begin in any order, or together.
+//! both: whether the handle is kept or dropped changes nothing. A `JoinSet` keeps the handles of any number of tasks,
+//! to wait for all; dropped, it aborts them. On a `multi_thread` runtime two tasks that are spawned at once may begin
+//! in any order, or together.
 
 use std::{
     future::ready,
@@ -34,7 +35,7 @@ use anyhow::Result;
 use timing::{Timings, law::at_least, ticks};
 use tokio::{
     runtime::Builder,
-    task::{JoinError, JoinHandle, JoinSet},
+    task::{JoinError, JoinHandle},
     time::{Instant, sleep, sleep_until},
 };
 use tracing::instrument;
@@ -58,11 +59,6 @@ pub fn run(t: &mut Timings) -> Result<()> {
     let log = Log::default();
     let main = || block_on(waits_for_it(&log));
     t.time_blocking("due at 5, waited for", at_least(5), main)??;
-    count(t, &log);
-
-    let log = Log::default();
-    let main = || block_on(waits_for_all(&log));
-    t.time_blocking("a JoinSet", at_least(5), main)??;
     count(t, &log);
     Ok(())
 }
@@ -96,17 +92,6 @@ async fn waits_for_it(log: &Log) -> Result<(), JoinError> {
     let glue = call_later(ticks(5), "glue", log.entry("glue"));
     sleep(ticks(3)).await;
     glue.await // <- the difference
-}
-
-/// Keeps the handles of any number of tasks, also of those that are added while others are waited for.
-async fn waits_for_all(log: &Log) -> Result<(), JoinError> {
-    let mut due = JoinSet::new();
-    due.spawn(timed("glue", sleep(ticks(5)), log.entry("glue")));
-    due.spawn(timed("varnish", sleep(ticks(4)), log.entry("varnish")));
-    while let Some(called) = due.join_next().await {
-        called?; // an `Err` if the callback panicked
-    }
-    Ok(())
 }
 
 fn call_soon(what: &'static str, callback: impl Callback) -> JoinHandle<()> {
@@ -158,7 +143,10 @@ fn count(t: &mut Timings, log: &Log) {
 mod tests {
     use super::*;
     use timing::{on_virtual_clock, report::Ended};
-    use tokio::{task::yield_now, time::advance};
+    use tokio::{
+        task::{JoinSet, yield_now},
+        time::advance,
+    };
 
     fn measured() -> Timings {
         let mut t = Timings::default();
@@ -208,25 +196,26 @@ mod tests {
     }
 
     #[test]
-    fn a_join_set_that_is_dropped_aborts_and_a_handle_that_is_dropped_does_not() {
+    fn a_join_set_waits_for_its_tasks_or_aborts_them_when_it_is_dropped() {
         on_virtual_clock(async {
             let log = Log::default();
-            drop(call_later(ticks(1), "glue", log.entry("glue")));
-            let mut due = JoinSet::new();
-            due.spawn(timed("varnish", sleep(ticks(1)), log.entry("varnish")));
-            drop(due);
-            sleep(ticks(2)).await;
-            assert_eq!(*log.0.lock().unwrap(), ["glue"]);
+            let [mut kept, mut dropped] = [JoinSet::new(), JoinSet::new()];
+            kept.spawn(timed("glue", sleep(ticks(1)), log.entry("glue")));
+            dropped.spawn(timed("varnish", sleep(ticks(1)), log.entry("varnish")));
+            drop(dropped);
+            drop(call_later(ticks(1), "lacquer", log.entry("lacquer")));
+            kept.join_all().await;
+            sleep(ticks(1)).await;
+            assert_eq!(*log.0.lock().unwrap(), ["glue", "lacquer"]);
         });
     }
 
     #[test]
     fn what_is_waited_for_is_called() {
         let t = measured();
-        for (label, calls) in [("due at 5, waited for", 1), ("a JoinSet", 2)] {
-            assert!(t[label].elapsed >= ticks(5));
-            assert_eq!(*t[label].count("calls"), calls, "{label}");
-        }
+        let waited = &t["due at 5, waited for"];
+        assert!(waited.elapsed >= ticks(5));
+        assert_eq!(*waited.count("calls"), 1);
     }
 
     #[test]

@@ -79,7 +79,7 @@ async fn moved_before_it_begins() -> [usize; 2] {
 }
 
 /// `pin!` puts the future into a variable without a name. What has a name, and can be moved, is a `Pin<&mut _>`: a
-/// reference that doesn't let the future be moved. Returned from here, it would outlive the variable (E0716).
+/// reference that doesn't let the future be moved. Returned from here, it would outlive the variable (E0515).
 async fn pinned_here() -> [usize; 2] {
     let mut measuring = pin!(measures());
     let first = address(&*measuring);
