@@ -5,8 +5,7 @@
 //! 000 strokes fit into a wait of 1 tick. `advance` jumps over the timers on its way: of two coats that dry for 1
 //! tick each, one after the other, 2 are dry after a sleep of 2.5 ticks, and 1 after an advance by 2.5. What is
 //! outside the runtime has another clock. A job of `spawn_blocking` holds the paused one still, and answers within a
-//! limit of an hour. A thread of your own doesn't: the hour is over before it answers, as it is before another
-//! thread's socket does.
+//! limit of an hour. A thread of your own doesn't: the hour is over before it answers.
 //!
 //! asyncio: loop.time, unittest.IsolatedAsyncioTestCase
 //!
@@ -22,9 +21,10 @@
 //!
 //! Not the same: Python's standard library has no such clock. A test waits, or replaces `asyncio.sleep` by a function
 //! of its own, or overrides the `time` of its loop. With tokio the code under test stays as it is, as long as it
-//! reads `tokio::time::Instant`; `std::time` is the machine's clock in both cases. A test asks for the paused clock
-//! with `#[tokio::test(start_paused = true)]`, or calls `tokio::time::pause()`; both need tokio's feature
-//! `test-util` and a `current_thread` runtime. A sleep is never early, and is rounded up to a whole millisecond.
+//! reads `tokio::time::Instant`, not `std::time`, and waits for nothing outside of its runtime, such as a server on
+//! another thread. A test asks for the clock with `#[tokio::test(start_paused = true)]` or `tokio::time::pause()`,
+//! with the feature `test-util` and on `current_thread`. A sleep is never early, and is rounded up to whole
+//! milliseconds.
 
 use std::{
     cell::Cell,
@@ -82,9 +82,8 @@ pub fn run(t: &mut Timings) -> Result<()> {
         let answer = timeout(ticks(HOUR), measures_on_a_thread());
         let answer = t.time("a plain thread", exactly(HOUR), answer).await;
         t.count("answers", usize::from(matches!(answer, Ok(Ok(_)))));
-
-        Ok(())
-    })
+    });
+    Ok(())
 }
 
 /// What `#[tokio::test(start_paused = true)]` builds for a test.
@@ -218,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn only_current_thread_can_be_paused() {
+    fn a_multi_thread_runtime_cannot_be_paused() {
         let runtime = Builder::new_multi_thread().enable_time().build().unwrap();
         let paused = runtime.block_on(async { catch_unwind(tokio::time::pause) });
         assert!(paused.is_err());
