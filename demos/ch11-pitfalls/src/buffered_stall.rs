@@ -1,15 +1,16 @@
 //! # A stream of downloads, and a slow loop body
 //!
-//! Four pages are downloaded together and saved. The first takes 1 tick, the others take 3 and may take 4; saving takes
-//! 3. `buffer_unordered` polls its downloads only while `next` is awaited. During `save(page).await` in the loop's body
-//! they stand still, but their time limits don't: 1 page is saved, and 3 downloads time out that no server kept
-//! waiting. Where each download is a task it goes on meanwhile: 4 pages saved, one after another, in 13 ticks. Where
-//! the page is saved inside the stream nothing stands still either: 4 saved, at the same time, in 6 ticks.
+//! Four pages are downloaded together and saved. The first takes 1 tick, the others take 3 and may take 4; saving
+//! takes 3. `buffer_unordered` polls its downloads only while `next` is awaited. During `save(page).await` in the
+//! loop's body they stand still, but their time limits don't: 1 page is saved, and 3 downloads time out that no
+//! server kept waiting. Where each download is a task it goes on meanwhile: 4 pages saved, one after another, in 13
+//! ticks. Where the page is saved inside the stream nothing stands still either: 4 saved, at the same time, in 6
+//! ticks.
 //!
 //! asyncio: as_completed, create_task, wait_for, timeout
 //!
-//! How to see it: the lanes of the downloads have no poll while `save` runs, and the errors blame the network. Nothing
-//! warns of it, neither rustc nor clippy.
+//! How to see it: the lanes of the downloads have no poll while `save` runs, and the errors say "deadline has elapsed".
+//! Nothing warns of it, neither rustc nor clippy.
 //!
 //! Cured in: `streams/unordered`, `tasks/as-completed`
 //!
@@ -102,8 +103,8 @@ async fn save_if_there(downloaded: Outcome, saving: u32) -> Outcome {
     Ok(page)
 }
 
-/// A tick for each chunk. The limit leaves one tick to spare. It counts from the start of the download, and a timer goes
-/// on whether it is polled or not.
+/// A tick for each chunk. The limit leaves one tick to spare. It counts from the start of the download, and a timer
+/// goes on whether it is polled or not.
 #[instrument(ret, err)]
 async fn download(page: usize, chunks: u32) -> Outcome {
     let receives = async {

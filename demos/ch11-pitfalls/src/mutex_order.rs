@@ -1,14 +1,14 @@
 //! # Two locks, taken in the order of the arguments
 //!
 //! A transfer locks the account it takes from, checks a limit for 1.5 ticks, and locks the account it pays into. One
-//! goes from Ada to Ben, another from Ben to Ada. If both begin at the same time each holds the lock that the other one
-//! waits for, and neither ever goes on: a deadline of 7 ticks ends them. Of 512 pairs that begin at random times 340
-//! hang. Where every transfer locks the account with the lower number first, 0 of 512 hang.
+//! goes from Ada to Ben, another from Ben to Ada. If both begin at the same time each holds the lock that the other
+//! one waits for, and neither ever goes on: a deadline of 7 ticks ends them. Of 512 pairs that begin at random times
+//! 340 hang. Where every transfer locks the account with the lower number first, 0 of 512 hang.
 //!
 //! asyncio: Lock, wait_for
 //!
-//! How to see it: in the timeline two lanes begin, and neither is polled until the deadline. Nothing warns of it,
-//! neither rustc nor clippy, and a test whose transfers don't meet passes.
+//! How to see it: in the timeline neither of the two lanes is polled between the check and the deadline. Nothing
+//! warns of it, neither rustc nor clippy, and a test whose transfers don't meet passes.
 //!
 //! Cured in: this lesson. What becomes of a wait that is given up: `tasks/timeout`
 //!
@@ -19,8 +19,8 @@
 //! async with first.lock, second.lock: ...
 //! ```
 //!
-//! Not the same: nothing in these two. The compiler rules out data races, and a deadlock isn't one. A transfer from an
-//! account to the same account hangs in either order, as in `deadlock-on-self`.
+//! Not the same: nothing in these two. The compiler rules out data races, and a deadlock isn't one. A transfer from
+//! an account to the same account hangs in either order, as in `deadlock-on-self`.
 
 use std::time::Duration;
 

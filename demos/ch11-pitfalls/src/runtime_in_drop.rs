@@ -1,14 +1,14 @@
 //! # A `Drop` that blocks on an async close
 //!
-//! A session of a warehouse closes itself: its `drop` calls `block_on(close())`. A test in sync code passes. But where
-//! a task holds the session, `drop` runs inside the runtime, and there `block_on` panics: of 3 requests 0 are answered,
-//! though each price had come, and 3 sessions are left open. A `drop` that sends the session's number to a task, which
-//! then closes it, leaves 0 open and loses no answer.
+//! A session of a warehouse closes itself: its `drop` calls `block_on(close())`. A test in sync code passes. But
+//! where a task holds the session, `drop` runs inside the runtime, and there `block_on` panics: of 3 requests 0 are
+//! answered, though each price had come, and 3 sessions are left open. A `drop` that sends the session's number to a
+//! task, which then closes it, leaves 0 open and loses no answer.
 //!
 //! asyncio: run, run_until_complete
 //!
-//! How to see it: the panic says "Cannot start a runtime from within a runtime". The lane of the request isn't marked:
-//! it had returned its price when the session was dropped. No lint warns of it.
+//! How to see it: the panic says "Cannot start a runtime from within a runtime". The lane of the request isn't
+//! marked: it had returned its price when the session was dropped. No lint warns of it.
 //!
 //! Cured in: `streams/with-connection`, `tasks/cancel`, `executors/sync-to-async`
 //!
@@ -19,9 +19,10 @@
 //! async with Session() as session: ...                    # closed at the end of the block
 //! ```
 //!
-//! Not the same: Python prints "Exception ignored in" for an error in `__del__`, and the coroutine goes on. In Rust the
-//! panic ends the task, and its answer is lost. There is no `async with`: `Drop` can't wait, but it can tell a task.
-//! What owns a `Runtime` has the same trouble without a `drop` of its own: a runtime that is dropped in a task panics.
+//! Not the same: Python prints "Exception ignored in" for an error in `__del__`, and the coroutine goes on. In Rust
+//! the panic ends the task, and its answer is lost. There is no `async with`: `Drop` can't wait, but it can tell a
+//! task. What owns a `Runtime` has the same trouble without a `drop` of its own: a runtime that is dropped in a task
+//! panics.
 
 use std::{
     collections::BTreeSet,

@@ -1,10 +1,10 @@
 //! # A timeout around code that blocks
 //!
-//! A shop asks a stock list for a lamp. The search blocks its thread for 5 ticks, and the customer waits 2 at most, so
-//! there is a `timeout` around it. It can't fire while the search runs, because both are polled by the same thread:
-//! after 5 ticks it hands over the answer as if it had come in time. If an `.await` follows the search it does report
-//! that the time is up, but also after 5 ticks. With the search on a thread of `spawn_blocking` it fires after 2. The
-//! thread goes on searching, 1 at that moment.
+//! A shop asks a stock list for a lamp. The search blocks its thread for 5 ticks, and the customer waits 2 at most,
+//! so there is a `timeout` around it. It can't fire while the search runs, because both are polled by the same
+//! thread: after 5 ticks it hands over the answer as if it had come in time. If an `.await` follows the search it
+//! does report that the time is up, but also after 5 ticks. With the search on a thread of `spawn_blocking` it fires
+//! after 2. The thread goes on searching, 1 at that moment.
 //!
 //! asyncio: wait_for, timeout, to_thread
 //!
@@ -58,8 +58,8 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     Ok(())
 }
 
-/// Is `async`, and so it can stand in a `timeout`. But it has no `.await`, and so it is done at the first poll, before
-/// the timer is looked at.
+/// Is `async`, and so it can stand in a `timeout`. But it has no `.await`, and so it is done at the first poll,
+/// before the timer is looked at.
 #[instrument(ret, skip_all)]
 async fn finds(list: &StockList) -> Shelf {
     list.search()
