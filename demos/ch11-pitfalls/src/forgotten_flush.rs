@@ -2,8 +2,8 @@
 //!
 //! A shop exports its orders through a `BufWriter`, which keeps up to 8 KiB before it writes to the file. If nobody
 //! flushes, all five are accepted, the export ends with `Ok`, and 0 bytes are in the file. If an order can't be read,
-//! a `?` returns before the flush: 2 are accepted, 0 bytes in the file. With the flush before the `?` both are there.
-//! A full disk is only told by the flush: without it that export ends with `Ok`, too.
+//! a `?` returns before the flush: 15 bytes are accepted, and 0 are in the file. With the flush first all 15 are.
+//! Only the flush tells of a full disk: without it that export ends with `Ok`, too.
 //!
 //! asyncio: open, aiofiles.open
 //!

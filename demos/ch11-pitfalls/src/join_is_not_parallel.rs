@@ -8,8 +8,8 @@
 //!
 //! real clock: it computes, on several threads
 //!
-//! How to see it: in the timeline the second bar begins where the first one ends, `joins()` is a solid bar over both,
-//! and two lines below name the polls that held the loop. No lint warns of it, and the results are right.
+//! How to see it: in the timeline the second bar begins where the first one ends, and `joins()` is a solid bar over
+//! both; `--slow 10ms` names these polls. No lint warns of it, and the results are right.
 //!
 //! Cured in: `executors/cpu`, `executors/job-size`, `tasks/spawn`
 //!
