@@ -176,7 +176,8 @@ mod tests {
             start.elapsed()
         }
         let mut runner = TestRunner::new(Config::with_cases(512));
-        let held = runner.run(&vec(0_u32..20, 1..12), |times| {
+        // A tick or more: a look-up that has nothing to wait for can be over before the next one begins.
+        let held = runner.run(&vec(1_u32..20, 1..12), |times| {
             let parcels: Vec<Parcel> = times.iter().map(|&time| ("a parcel", time)).collect();
             let all = AtOnce::default();
             on_virtual_clock(async {
