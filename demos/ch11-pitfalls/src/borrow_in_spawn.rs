@@ -1,9 +1,9 @@
 //! # A task that borrows from its function
 //!
-//! `ship` has a label, spawns a packing that reads it, and awaits the task on the next line. It is refused with
-//! E0597: a task may go on after the function that spawned it is gone, as it does when `ship` itself is cancelled at
-//! that `.await`. A label that is moved into the task lives as long as the task: 1 parcel is packed. Futures that
-//! stay in their function's own task may borrow: 2 parcels with one label, in 1 tick.
+//! `ship` has a label, spawns a `pack` that reads it, and awaits the task on the next line. It is refused with E0597:
+//! a task can outlive the function that spawned it. If that function is cancelled after half a tick, `pack` goes on
+//! to its end, with a label that was moved into the task and lives as long as it does. Futures that stay in their
+//! function's own task may borrow: two with one label, in 1 tick. They are dropped with the function.
 //!
 //! asyncio: create_task
 //!
@@ -13,13 +13,13 @@
 //!
 //! ```python
 //! async def ship(label):
-//!     task = asyncio.create_task(pack(label))    # the task holds the label as well
+//!     task = asyncio.create_task(pack(label))    # works: the task keeps the label alive
 //!     return await task
 //! ```
 //!
-//! Not the same: in Python whatever a task refers to lives until the task is done. In Rust `ship` owns the label and
-//! frees it when it ends. That the task is awaited right away changes nothing for the compiler: `tokio::spawn` asks
-//! for `'static` of every future.
+//! Not the same: in Python what a task refers to lives as long as the task. In Rust `ship` owns the label and frees
+//! it when it ends. That the task is awaited right away changes nothing for the compiler: `tokio::spawn` asks for
+//! `'static` of every future, and so do `spawn_local`, `spawn_blocking` and `JoinSet::spawn`.
 
 use anyhow::Result;
 use chapter::Case;
@@ -28,7 +28,7 @@ use timing::{
     law::{exactly, max},
     ticks,
 };
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::{info, instrument};
 
 const CASE: Case = chapter::case!("borrow_in_spawn");
@@ -36,29 +36,39 @@ const CASE: Case = chapter::case!("borrow_in_spawn");
 pub async fn run(t: &mut Timings) -> Result<()> {
     info!("{CASE}");
 
-    let ship = ships("fragile".to_owned());
-    let parcels = t.time("moved into the task", exactly(1), ship).await?;
-    t.count("parcels", parcels.len());
-    t.count("letters on each", parcels[0]);
+    let label = "fragile".to_owned();
+    let moved = t.time("moved into the task", exactly(1), ship_moving(label));
+    moved.await?;
 
-    let ship = ships_two("fragile".to_owned());
-    let parcels = t.time("borrowed, in one task", max([1, 1]), ship).await;
-    t.count("parcels", parcels.len());
-    t.count("letters on each", parcels[0]);
+    let given_up = ship_and_give_up("fragile".to_owned());
+    t.time("the same, cancelled", exactly(1.5), given_up).await;
+
+    let label = "fragile".to_owned();
+    let borrowed = t.time("borrowed, in one task", max([1, 1]), ship_two(label));
+    borrowed.await;
     Ok(())
 }
 
 #[instrument(ret, err, skip_all)]
-async fn ships(label: String) -> Result<[usize; 1]> {
-    // `move` hands the label over. Where `ship` needs it as well the task gets a clone, or both get an `Arc<str>`.
+async fn ship_moving(label: String) -> Result<usize> {
+    // `move` hands the label over. Where the function needs it as well the task gets a clone, or both an `Arc<str>`.
     let packed = tokio::spawn(async move { pack(&label).await }); // <- the difference: moved
-    Ok([packed.await?])
+    Ok(packed.await?)
 }
 
-/// Two futures inside this one: they are dropped with it, so they can't outlive the label.
+/// Cancels `ship_moving` while the task packs. The tick afterwards stands for the other work of the shop.
+async fn ship_and_give_up(label: String) {
+    if timeout(ticks(0.5), ship_moving(label)).await.is_err() {
+        info!("nobody waits for the packing any more");
+    }
+    sleep(ticks(1)).await;
+}
+
+/// Two futures inside this one: they are dropped with it, so they can't outlive the label. They share its task, too,
+/// and never run on two threads.
 #[instrument(ret, skip_all)]
-async fn ships_two(label: String) -> [usize; 2] {
-    tokio::join!(pack(&label), pack(&label)).into() // <- the difference: not spawned
+async fn ship_two(label: String) -> (usize, usize) {
+    tokio::join!(pack(&label), pack(&label)) // <- the difference: not spawned
 }
 
 #[instrument(ret)]
@@ -71,7 +81,6 @@ async fn pack(label: &str) -> usize {
 mod tests {
     use super::*;
     use timing::report::Ended;
-    use tokio::time::timeout;
 
     #[tokio::test(start_paused = true)]
     async fn spawn_refuses_a_borrow_and_the_lesson_shows_it() {
@@ -86,32 +95,36 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_task_goes_on_when_the_function_that_awaits_it_is_cancelled() {
-        let mut t = Timings::default();
-        let cancelled = async {
-            let given_up = timeout(ticks(0.5), ships("fragile".to_owned())).await;
-            assert!(given_up.is_err());
-            sleep(ticks(1)).await;
-        };
-        t.time("cancelled", exactly(1.5), cancelled).await;
-        assert_eq!(t["cancelled"].lane("ships").ended, Ended::Cancelled);
-        assert_eq!(t["cancelled"].lane("pack").ended, Ended::Returned);
+        let t = Timings::of(run).await;
+        let cancelled = &t["the same, cancelled"];
+        assert_eq!(cancelled.lane("ship_moving").ended, Ended::Cancelled);
+        assert_eq!(cancelled.lane("ship_moving").end, ticks(0.5));
+        assert_eq!(cancelled.lane("pack").ended, Ended::Returned);
+        assert_eq!(cancelled.lane("pack").end, ticks(1));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_label_that_is_moved_lives_as_long_as_the_task() {
-        let t = Timings::of(run).await;
-        let moved = &t["moved into the task"];
-        assert_eq!(moved.elapsed, ticks(1));
-        assert_eq!(*moved.count("parcels"), 1);
-        assert_eq!(*moved.count("letters on each"), 7);
+        assert_eq!(ship_moving("fragile".to_owned()).await.unwrap(), 7);
+        assert_eq!(
+            Timings::of(run).await["moved into the task"].elapsed,
+            ticks(1)
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn futures_in_one_task_borrow_and_still_wait_together() {
+        assert_eq!(ship_two("fragile".to_owned()).await, (7, 7));
         let t = Timings::of(run).await;
-        let borrowed = &t["borrowed, in one task"];
-        assert_eq!(borrowed.elapsed, ticks(1));
-        assert_eq!(*borrowed.count("parcels"), 2);
-        assert_eq!(*borrowed.count("letters on each"), 7);
+        assert_eq!(t["borrowed, in one task"].elapsed, ticks(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn futures_in_one_task_end_with_their_function() {
+        let mut t = Timings::default();
+        let shipping = timeout(ticks(0.5), ship_two("fragile".to_owned()));
+        let given_up = t.time("cancelled", exactly(0.5), shipping).await;
+        assert!(given_up.is_err());
+        assert_eq!(t["cancelled"].lane("pack").ended, Ended::Cancelled);
     }
 }
