@@ -8,6 +8,7 @@
 )]
 
 mod meanwhile;
+mod restart;
 
 use std::{
     fs,
