@@ -49,3 +49,49 @@ impl Usage {
         }
     }
 }
+
+/// By how much the program's memory has grown since the start, at most, of the moments at which it was looked at.
+///
+/// ```
+/// use timing::memory::Peak;
+/// let mut peak = Peak::from_now();
+/// let sheet = vec![0_u8; 1 << 20];
+/// peak.look();
+/// drop(sheet);
+/// assert!(peak.bytes() >= 1 << 20);
+/// ```
+#[derive(Debug)]
+pub struct Peak {
+    start: Usage,
+    bytes: usize,
+}
+
+impl Peak {
+    /// Nothing has grown yet.
+    pub fn from_now() -> Self {
+        let start = Usage::now();
+        Self { start, bytes: 0 }
+    }
+
+    /// Compares with this moment. That takes longer than many a small step, and is part of its time.
+    pub fn look(&mut self) {
+        self.bytes = self.bytes.max(self.start.growth().asked);
+    }
+
+    /// Looks at the first step, number 0, and at each `every`th after it.
+    ///
+    /// # Panics
+    ///
+    /// When `every` is 0.
+    pub fn look_each(&mut self, every: usize, step: usize) {
+        assert_ne!(every, 0, "steps between two looks");
+        if step.is_multiple_of(every) {
+            self.look();
+        }
+    }
+
+    /// Bytes asked of the allocator and not given back, beyond those of the start.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}

@@ -28,7 +28,7 @@ use std::{fs, io::Write, path::Path};
 
 use anyhow::{Context, Result, ensure};
 use chapter::Folder;
-use timing::{Timings, law::none, memory::Usage};
+use timing::{Timings, law::none, memory::Peak};
 use tokio::{
     fs::File,
     io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, BufReader},
@@ -77,7 +77,7 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
             }
             Err(error) => return Err(error),
         }
-        t.count("memory KiB", peak.bytes / 1024);
+        t.count("memory KiB", peak.bytes() / 1024);
     }
     Ok(())
 }
@@ -101,7 +101,7 @@ async fn line_by_line(path: &Path, peak: &mut Peak) -> Result<usize> {
     let mut lines = BufReader::with_capacity(BUFFER, File::open(path).await?).lines();
     let mut number = 0;
     while let Some(_line) = lines.next_line().await? {
-        peak.look_now_and_then(number);
+        peak.look_each(1_000, number);
         number += 1;
     }
     Ok(number)
@@ -114,7 +114,7 @@ async fn with_a_cap(path: &Path, peak: &mut Peak) -> Result<usize> {
     let mut line = Vec::new();
     loop {
         let read = next_line(&mut reader, &mut line, number + 1).await;
-        peak.look_now_and_then(number); // before the `?`, for the line that is refused
+        peak.look_each(1_000, number); // before the `?`, for the line that is refused
         let Some(_line) = read? else {
             return Ok(number);
         };
@@ -151,30 +151,6 @@ fn write_file(path: &Path, text: &str, mib: u32) -> Result<()> {
         written.with_context(|| path.display().to_string())?;
     }
     Ok(())
-}
-
-/// By how much the memory of the whole program has grown since the start, at most, whenever somebody looked.
-struct Peak {
-    start: Usage,
-    bytes: usize,
-}
-
-impl Peak {
-    fn from_now() -> Self {
-        let start = Usage::now();
-        Self { start, bytes: 0 }
-    }
-
-    fn look(&mut self) {
-        self.bytes = self.bytes.max(self.start.growth().asked);
-    }
-
-    /// At the first line and at each thousandth after it: looking costs more than reading a line.
-    fn look_now_and_then(&mut self, line: usize) {
-        if line.is_multiple_of(1_000) {
-            self.look();
-        }
-    }
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ use anyhow::Result;
 use chapter::Folder;
 use futures_util::TryStreamExt;
 use sqlx::{ConnectOptions, SqliteConnection, sqlite::SqliteConnectOptions};
-use timing::{Timings, law::none, memory::Usage};
+use timing::{Timings, law::none, memory::Peak};
 use tracing::info;
 
 use crate::options::Options;
@@ -70,13 +70,13 @@ async fn holds_or_streams(
 ) -> Result<()> {
     let mut peak = Peak::from_now();
     let rows = t.time(all, none(), holds_all(shop, &mut peak)).await?;
-    peak.show(t, rows);
+    show(t, rows, &peak);
 
     let mut peak = Peak::from_now();
     let rows = t
         .time(one_by_one, none(), reads_one_by_one(shop, &mut peak))
         .await?;
-    peak.show(t, rows);
+    show(t, rows, &peak);
     Ok(())
 }
 
@@ -106,7 +106,8 @@ async fn reads_one_by_one(shop: &mut SqliteConnection, peak: &mut Peak) -> Resul
     let mut rows = 0;
     while let Some(_order) = orders.try_next().await? {
         rows += 1;
-        peak.look_now_and_then(rows);
+        // Not at each row: to look takes much longer than to read one, and is part of the time of `fetch`.
+        peak.look_each(5_000, rows);
     }
     Ok(rows)
 }
@@ -128,36 +129,11 @@ async fn places_orders(shop: &mut SqliteConnection, more: i64) -> Result<()> {
     Ok(())
 }
 
-/// By how much this program's memory has grown since the start, at the worst of the moments at which it was looked
-/// at. What SQLite takes for itself is not in it: that is C, and its cache has the same bound in both ways of
-/// reading. Its test runs the lesson in a process of its own (`tests/sqlite_rows.rs`): other tests beside it would be
-/// counted, too.
-struct Peak {
-    start: Usage,
-    bytes: usize,
-}
-
-impl Peak {
-    fn from_now() -> Self {
-        let start = Usage::now();
-        Self { start, bytes: 0 }
-    }
-
-    fn look(&mut self) {
-        self.bytes = self.bytes.max(self.start.growth().asked);
-    }
-
-    /// At each 5 000th row: to look takes much longer than to read a row, and is part of the time of `fetch`.
-    fn look_now_and_then(&mut self, row: usize) {
-        if row.is_multiple_of(5_000) {
-            self.look();
-        }
-    }
-
-    fn show(&self, t: &mut Timings, rows: usize) {
-        t.count("rows", rows);
-        t.count("memory KiB", self.bytes / 1024);
-    }
+/// What SQLite takes for itself isn't in it: that is C, and its cache has the same bound in both ways of reading. Its
+/// test runs the lesson in a process of its own (`tests/sqlite_rows.rs`): other tests beside it would be counted, too.
+fn show(t: &mut Timings, rows: usize, peak: &Peak) {
+    t.count("rows", rows);
+    t.count("memory KiB", peak.bytes() / 1024);
 }
 
 #[cfg(test)]

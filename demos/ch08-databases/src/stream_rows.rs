@@ -30,7 +30,7 @@ use anyhow::Result;
 use futures_util::TryStreamExt;
 use scratch_postgres::Postgres;
 use sqlx::{PgPool, Row, postgres::PgPoolOptions};
-use timing::{Timings, law::none, memory::Usage};
+use timing::{Timings, law::none, memory::Peak};
 use tokio_postgres::{Client, NoTls};
 use tracing::info;
 
@@ -122,18 +122,15 @@ async fn with_a_cursor(pool: &PgPool) -> Result<Total> {
 /// What the sales come to, and the most memory that was in use meanwhile.
 #[derive(Debug)]
 struct Total {
-    before: Usage,
-    peak: usize,
-    rows: u32,
+    peak: Peak,
+    rows: usize,
     cents: i64,
 }
 
 impl Total {
     fn begin() -> Self {
-        let before = Usage::now();
         Self {
-            before,
-            peak: 0,
+            peak: Peak::from_now(),
             rows: 0,
             cents: 0,
         }
@@ -143,9 +140,7 @@ impl Total {
         if self.rows == 0 {
             info!("{FIRST}");
         }
-        if self.rows.is_multiple_of(1_000) {
-            self.peak = self.peak.max(self.before.growth().asked);
-        }
+        self.peak.look_each(1_000, self.rows);
         self.rows += 1;
         self.cents += i64::from(cents);
     }
@@ -168,7 +163,7 @@ fn count(t: &mut Timings, label: &str, total: &Total) {
     let first = said.iter().find(|line| line.text == FIRST);
     let first = first.map_or(f64::NAN, |line| line.at.as_secs_f64() * 1e3);
     t.count("first row, ms", first);
-    t.count("KiB at the peak", total.peak / 1024);
+    t.count("KiB at the peak", total.peak.bytes() / 1024);
     t.count("cents", total.cents);
 }
 
