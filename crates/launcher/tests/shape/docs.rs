@@ -29,7 +29,7 @@ pub fn documents() -> Vec<PathBuf> {
     paths
 }
 
-fn lessons(workspace: &Workspace) -> Vec<String> {
+pub fn lessons(workspace: &Workspace) -> Vec<String> {
     let path = |(chapter, lesson): (&launcher::Chapter, &launcher::Lesson)| {
         format!("{}/{}", chapter.name, lesson.name)
     };

@@ -8,6 +8,7 @@ mod lessons;
 mod links;
 mod manifests;
 mod markdown;
+mod pitfalls;
 mod python;
 mod rust;
 
