@@ -1,33 +1,34 @@
 //! # `read_line` in a `select!` loop: half a line is dropped
 //!
 //! Eight orders arrive over a wire, a line each, in pieces that don't end where a line ends. A loop reads them, and
-//! says every 1.3 ticks how many it has. With `read_line` each of these strokes drops what has arrived of a line: 10
-//! of 58 bytes. There is no error, since the rest of a line is a line, too: "1 stew" becomes "tew". Of 8 orders 6 are
-//! right. With `next_line` no byte is lost, and 8 are right.
+//! reports every 1.3 ticks how many it has. A report drops the future of `read_line`, with what it has of a line:
+//! 10 of 58 bytes in all. There is no error, since the rest of a line is a line, too: "1 stew" becomes "tew", and of
+//! "1 salad" only the line break is left, an empty order. Of 8 orders 6 are right. With `next_line` no byte is lost,
+//! and 8 are right.
 //!
-//! asyncio: StreamReader.readline, wait_for, wait
+//! asyncio: StreamReader.readline, wait_for
 //!
-//! How to see it: no lint, no error, no lane; only the data is wrong. Whether a method may be dropped half-way
-//! stands in its documentation, under "Cancel safety". `read_line` and `read_exact` may not; `next_line` and `recv`
-//! may.
+//! How to see it: no lint, no error, no lane; only the data is wrong. Whether a future may be dropped before it is
+//! done is stated in its documentation, under "Cancel safety". Those of `read_line` and `read_exact` may not;
+//! those of `next_line` and of a channel's `recv` may.
 //!
 //! Cured in: `tasks/select`, `queues/reserve`
 //!
 //! ```python
-//! while True:
-//!     try:
-//!         line = await asyncio.wait_for(reader.readline(), 1.3)    # loses nothing
-//!     except TimeoutError:
-//!         print(len(orders), "orders")
+//! async def read_orders():
+//!     while line := await reader.readline(): orders.append(line)
+//! while not reader.at_eof():
+//!     with suppress(TimeoutError): await asyncio.wait_for(read_orders(), 1.3)    # loses nothing
+//!     print(len(orders), "orders")
 //! ```
 //!
-//! Not the same: when Python cancels `readline`, the bytes of half a line stay in the StreamReader. `read_line`
-//! takes them off the wire into its future, and they go with it. `Lines` keeps them in itself.
+//! Not the same: when `wait_for` cancels `readline`, the bytes of half a line stay in the StreamReader. `read_line`
+//! takes them off the wire into its future, and they are dropped with it. `Lines` keeps them in itself.
 
 use std::{io, time::Duration};
 
 use anyhow::Result;
-use timing::{Timings, law::exactly, ticks};
+use timing::{Timings, law::sum, ticks};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex},
     select,
@@ -43,10 +44,10 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     let pieces = Pieces {
         size: 12,
         pause: ticks(0.6),
-        stroke: ticks(1.3),
+        reports: ticks(1.3),
     };
     // 58 bytes are 5 pieces, each after a pause.
-    let law = || exactly(3);
+    let law = || sum([0.6; 5]);
     let orders = t
         .time("read_line", law(), drops_half_a_line(pieces))
         .await?;
@@ -60,13 +61,13 @@ pub async fn run(t: &mut Timings) -> Result<()> {
 
 #[instrument(ret, err, skip_all)]
 async fn drops_half_a_line(pieces: Pieces) -> io::Result<Vec<String>> {
-    let (wire, mut stroke) = pieces.arrive();
+    let (wire, mut reports) = pieces.arrive();
     let mut wire = BufReader::new(wire);
     let (mut orders, mut line) = (Vec::new(), String::new());
     loop {
         select! {
-            _ = stroke.tick() => info!("{} orders", orders.len()),
-            // <- the difference: half a line stands in this future. `line` gets it when it is whole.
+            _ = reports.tick() => info!("{} orders", orders.len()),
+            // <- the difference: half a line is held by this future. `line` gets it when it is whole.
             read = wire.read_line(&mut line) => {
                 if read? == 0 {
                     return Ok(orders);
@@ -80,13 +81,13 @@ async fn drops_half_a_line(pieces: Pieces) -> io::Result<Vec<String>> {
 
 #[instrument(ret, err, skip_all)]
 async fn keeps_half_a_line(pieces: Pieces) -> io::Result<Vec<String>> {
-    let (wire, mut stroke) = pieces.arrive();
+    let (wire, mut reports) = pieces.arrive();
     let mut lines = BufReader::new(wire).lines();
     let mut orders = Vec::new();
     loop {
         select! {
-            _ = stroke.tick() => info!("{} orders", orders.len()),
-            // <- the difference: half a line stands in `lines`, and the next call goes on with it.
+            _ = reports.tick() => info!("{} orders", orders.len()),
+            // <- the difference: half a line is held by `lines`, and the next call goes on with it.
             line = lines.next_line() => match line? {
                 Some(order) => orders.push(order),
                 None => return Ok(orders),
@@ -115,14 +116,14 @@ fn bytes_of(orders: &[impl AsRef<str>]) -> usize {
 struct Pieces {
     size: usize,
     pause: Duration,
-    stroke: Duration,
+    reports: Duration,
 }
 
 impl Pieces {
     fn arrive(self) -> (DuplexStream, Interval) {
         let (near, far) = duplex(64);
         tokio::spawn(sends_orders(far, self));
-        (near, interval(self.stroke))
+        (near, interval(self.reports)) // the first tick comes at once
     }
 }
 
@@ -150,7 +151,6 @@ mod tests {
     async fn read_line_loses_a_counted_number_of_bytes_and_next_line_none() {
         let t = Timings::of(run).await;
         assert_eq!(*t["read_line"].count("bytes lost"), 10);
-        // The end of "1 stew", and the line break of "1 salad".
         assert_eq!(*t["read_line"].count("wrong"), r#"["tew", ""]"#);
         assert_eq!(*t["read_line"].count("orders right"), 6);
         assert_eq!(*t["next_line"].count("bytes lost"), 0);
@@ -166,11 +166,11 @@ mod tests {
         let lost = Cell::new(0);
         let cases = (1_usize..30, 1_u64..151, 1_u64..201);
         let mut runner = TestRunner::new(Config::with_cases(512));
-        let held = runner.run(&cases, |(size, pause, stroke)| {
+        let held = runner.run(&cases, |(size, pause, reports)| {
             let pieces = Pieces {
                 size,
                 pause: Duration::from_millis(pause),
-                stroke: Duration::from_millis(stroke),
+                reports: Duration::from_millis(reports),
             };
             on_virtual_clock(async {
                 prop_assert_eq!(keeps_half_a_line(pieces).await.unwrap(), ORDERS);

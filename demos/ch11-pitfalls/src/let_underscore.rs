@@ -1,15 +1,16 @@
 //! # `let _ =` drops at once
 //!
-//! `let _ =` is how a `Result` is ignored, so it is written before calls that may fail. But `_` is no variable: what
-//! stands on the right is dropped at the end of that line. A future is dropped before its first poll: 0 of 3 mails
-//! are sent. A lock is released before the next line: three sales take 1 piece from the stock, not 3. With an
-//! `.await` 3 mails are sent, and with a name for the guard 3 pieces are taken.
+//! `let _ =` is how a `Result` is ignored, so it is written before calls that may fail. But `_` is no variable:
+//! what a call returns is dropped at the semicolon. A future is dropped before its first poll: 0 of 3 mails are
+//! sent. A lock is released before the next line: three sales take 1 piece from the stock, not 3. With an `.await`
+//! 3 mails are sent, and with a name for the guard 3 pieces are taken. A `Mutex<u32>` rules the second mistake out,
+//! since only its guard leads to the stock.
 //!
 //! asyncio: coroutine, Lock
 //!
 //! How to see it: `clippy::let_underscore_future`, on by default, warns of the future. rustc's `let_underscore_lock`
-//! refuses such a guard of std by default, but doesn't know tokio's. That one `clippy::let_underscore_must_use`
-//! reports, if it is turned on. The timeline has no lane for a mail that was never begun.
+//! refuses such a guard of std by default, but doesn't know tokio's. `clippy::let_underscore_must_use` warns of
+//! tokio's, if it is turned on. The timeline has no lane for a mail that was never begun.
 //!
 //! Cured in: `pitfalls/forgotten-await`, `basics/lazy-future`, `sync/lost-update`
 //!
@@ -22,7 +23,7 @@
 //!
 //! Not the same: in Python `_` is a variable like any other and keeps its value until it is bound again. In Rust `_`
 //! keeps nothing, while `_guard` is a variable that lives to the end of its block. rustc's `unused_must_use` warns of
-//! `mail(order);` and of `lock().await;`. `let _ =` is the form that tells it to be silent.
+//! `mail(order);` and of `lock().await;`, and is silenced by `let _ =`.
 
 use std::{cell::Cell, io};
 
@@ -80,7 +81,8 @@ async fn sends(orders: &[u32], sent: &Cell<usize>) {
     }
 }
 
-/// The three sales are polled in turns. Each reads the stock before the first one writes it.
+/// Three sales run concurrently. Each reads the stock before the first one writes it.
+#[expect(clippy::let_underscore_must_use, reason = "the lesson")]
 #[instrument(ret, skip(shop))]
 async fn sells_unlocked(order: u32, shop: &Shop) {
     let _ = shop.till.lock().await; // <- the difference: locked and released in this line
@@ -89,7 +91,7 @@ async fn sells_unlocked(order: u32, shop: &Shop) {
     shop.stock.set(stock - 1);
 }
 
-/// The leading `_` of `_guard` only says that nobody reads it. It is released where the function ends.
+/// The leading `_` of `_guard` only says that nobody reads it. The lock is released where the function ends.
 #[instrument(ret, skip(shop))]
 async fn sells_locked(order: u32, shop: &Shop) {
     let _guard = shop.till.lock().await; // <- the difference
@@ -98,7 +100,7 @@ async fn sells_locked(order: u32, shop: &Shop) {
     shop.stock.set(stock - 1);
 }
 
-/// The lock stands beside what it protects, as in Python. A `Mutex<u32>` would have to be locked to be read.
+/// The lock stands beside what it protects, as in Python.
 struct Shop {
     till: Mutex<()>,
     stock: Cell<u32>,
@@ -154,8 +156,18 @@ mod tests {
         let shop = Shop::default();
         let _ = shop.till.lock().await;
         assert!(shop.till.try_lock().is_ok());
-        let _guard = shop.till.lock().await;
+        let guard = shop.till.lock().await;
+        #[expect(clippy::let_underscore_must_use, reason = "the lesson")]
+        let _ = guard; // it has a name already, and stays there
         assert!(shop.till.try_lock().is_err());
+    }
+
+    #[test]
+    fn rustc_refuses_such_a_guard_of_std() {
+        let till = std::sync::Mutex::new(());
+        #[expect(let_underscore_lock, reason = "the lesson")]
+        let _ = till.lock();
+        assert!(till.try_lock().is_ok());
     }
 
     #[tokio::test(start_paused = true)]
@@ -175,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn in_512_cases_a_named_guard_loses_no_sale_and_an_awaited_mail_is_sent() {
+    fn in_512_cases_a_named_guard_loses_no_sale() {
         let lossy = Cell::new(0);
         let mut runner = TestRunner::new(Config::with_cases(512));
         let held = runner.run(&vec(0_u32..40, 1..8), |starts| {
@@ -196,13 +208,6 @@ mod tests {
                 let taken = IN_STOCK - shop.stock.get();
                 prop_assert!(taken <= sales);
                 lossy.update(|cases| cases + u32::from(taken < sales));
-
-                let sent = Cell::new(0);
-                sends(&starts, &sent).await;
-                prop_assert_eq!(sent.get(), starts.len());
-                let sent = Cell::new(0);
-                forgets(&starts, &sent).await;
-                prop_assert_eq!(sent.get(), 0);
                 Ok(())
             })
         });
