@@ -1,21 +1,21 @@
 //! # A stream of downloads, and a slow loop body
 //!
-//! Four pages are downloaded together and saved. The first takes 1 tick, the others take 3 and may take 4; saving
-//! takes 3. `buffer_unordered` polls its downloads only while `next` is awaited. During `save(page).await` in the
-//! loop's body they stand still, but their time limits don't: 1 page is saved, and 3 downloads time out that no
-//! server kept waiting. Where each download is a task it goes on meanwhile: 4 pages saved, one after another, in 13
-//! ticks. Where the page is saved inside the stream nothing stands still either: 4 saved, at the same time, in 6
-//! ticks.
+//! Four pages are downloaded at the same time and saved. A page comes in chunks, each asked for when the one before
+//! has come, and sent a tick later. The first page has 1 chunk, the others have 3, and must be there after 4 ticks;
+//! saving a page takes 3 ticks. `buffer_unordered` polls its downloads only while `next` is awaited. During
+//! `save(page).await` in the loop's body they ask for no chunk, but their time limits run on: 1 page is saved, and 3
+//! downloads time out, though the server answers at once. Where each download is a task it goes on meanwhile: 4 pages
+//! saved, one after another, in 13 ticks. Where pages are saved inside the stream: 4 saved, at the same time, in 6.
 //!
 //! asyncio: as_completed, create_task, wait_for, timeout
 //!
-//! How to see it: the lanes of the downloads have no poll while `save` runs, and the errors say "deadline has elapsed".
-//! Nothing warns of it, neither rustc nor clippy.
+//! How to see it: the lanes of the downloads have no poll while `save` runs, and the errors say "deadline has
+//! elapsed". Neither rustc nor clippy warns.
 //!
 //! Cured in: `streams/unordered`, `tasks/as-completed`
 //!
 //! ```python
-//! for download in asyncio.as_completed(map(fetch, pages)):    # makes a task of each fetch
+//! for download in asyncio.as_completed(map(fetch, pages)):    # all at once, a task for each
 //!     page = await download
 //!     await save(page)                                        # the other tasks go on
 //! ```
@@ -61,19 +61,19 @@ pub async fn run(t: &mut Timings) -> Result<()> {
 type Outcome = Result<usize, Elapsed>;
 
 async fn saves_in_the_loop(pages: &[u32], saving: u32) -> Result<Vec<Outcome>> {
-    let downloads = numbered(pages).map(|(page, chunks)| download(page, chunks)); // <- the difference
+    let downloads = numbered(pages).map(|(page, chunks)| download(page, chunks));
     let mut downloads = downloads.buffer_unordered(AT_ONCE);
     let mut saved = Vec::new();
     while let Some(downloaded) = downloads.next().await {
-        // The stream isn't polled during this wait. A chunk that comes now is noticed when the page is saved, and by
-        // then the time of its download may be up.
-        saved.push(save_if_there(downloaded, saving).await);
+        // The stream isn't polled during this wait. A chunk that comes now is noticed when the page is saved, and only
+        // then the next one is asked for: by then the time of its download may be up.
+        saved.push(save_if_there(downloaded, saving).await); // <- the difference
     }
     Ok(saved)
 }
 
-/// The runtime polls a task whenever it is woken, whatever this loop waits for. The stream holds handles, still 4 at
-/// most. If it is dropped, the tasks go on: `AbortOnDropHandle` of tokio-util around each handle would end them.
+/// The runtime polls a task whenever it is woken, whatever this loop waits for. The stream holds handles, and
+/// spawns no more than 4 at once. If it is dropped, the tasks go on: `AbortOnDropHandle` of tokio-util around each handle would end them.
 async fn saves_what_tasks_download(pages: &[u32], saving: u32) -> Result<Vec<Outcome>> {
     let downloads = numbered(pages).map(|(page, chunks)| tokio::spawn(download(page, chunks))); // <- the difference
     let mut downloads = downloads.buffer_unordered(AT_ONCE);
@@ -103,7 +103,7 @@ async fn save_if_there(downloaded: Outcome, saving: u32) -> Outcome {
     Ok(page)
 }
 
-/// A tick for each chunk. The limit leaves one tick to spare. It counts from the start of the download, and a timer
+/// A chunk comes a tick after it was asked for. The limit leaves one tick to spare. It counts from the start of the download, and a timer
 /// goes on whether it is polled or not.
 #[instrument(ret, err)]
 async fn download(page: usize, chunks: u32) -> Outcome {
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_takes_how_long_only_saving_in_the_loop_times_out_in_512_cases() {
+    fn however_long_things_take_only_saving_in_the_loop_times_out_in_512_cases() {
         let lossy = Cell::new(0);
         let mut runner = TestRunner::new(Config::with_cases(512));
         let held = runner.run(&(vec(1_u32..6, 1..12), 0_u32..6), |(pages, saving)| {

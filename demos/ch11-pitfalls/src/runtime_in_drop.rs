@@ -1,28 +1,29 @@
 //! # A `Drop` that blocks on an async close
 //!
-//! A session of a warehouse closes itself: its `drop` calls `block_on(close())`. A test in sync code passes. But
-//! where a task holds the session, `drop` runs inside the runtime, and there `block_on` panics: of 3 requests 0 are
-//! answered, though each price had come, and 3 sessions are left open. A `drop` that sends the session's number to a
-//! task, which then closes it, leaves 0 open and loses no answer.
+//! A session of a warehouse closes itself: its `drop` calls `block_on(close())`. A sync test that has entered a
+//! multi-thread runtime passes. But where a task holds the session, `drop` runs inside the runtime, and there
+//! `block_on` panics: of 3 requests 0 are answered, though each price had come, and 3 sessions are left open. A `drop`
+//! that sends the session's number to a task, which closes one after another, loses no answer, and leaves 0 open if
+//! the program waits for that task: 1 tick for the requests, and 3 for the closes.
 //!
 //! asyncio: run, run_until_complete
 //!
-//! How to see it: the panic says "Cannot start a runtime from within a runtime". The lane of the request isn't
-//! marked: it had returned its price when the session was dropped. No lint warns of it.
+//! How to see it: the panic says "Cannot start a runtime from within a runtime", since `block_on` counts as starting
+//! one. The lane of the request isn't marked: it had returned its price when the session was dropped. No lint warns.
 //!
 //! Cured in: `streams/with-connection`, `tasks/cancel`, `executors/sync-to-async`
 //!
 //! ```python
 //! class Session:
-//!     def __del__(self): asyncio.run(self.close())        # in a coroutine: RuntimeError, and not closed
-//!     async def __aexit__(self, *error): await self.close()
-//! async with Session() as session: ...                    # closed at the end of the block
+//!     def __del__(self): asyncio.run(self.aclose())    # in a coroutine: RuntimeError, and not closed
+//!
+//! async with contextlib.aclosing(session):             # without `__del__`: awaits `aclose` at the end of the block
+//!     ...
 //! ```
 //!
 //! Not the same: Python prints "Exception ignored in" for an error in `__del__`, and the coroutine goes on. In Rust
 //! the panic ends the task, and its answer is lost. There is no `async with`: `Drop` can't wait, but it can tell a
-//! task. What owns a `Runtime` has the same trouble without a `drop` of its own: a runtime that is dropped in a task
-//! panics.
+//! task. A struct that owns a `Runtime` needs no `drop` of its own to panic: dropping a runtime in a task does.
 
 use std::{
     collections::BTreeSet,
@@ -40,7 +41,6 @@ use tokio::{runtime::Handle, sync::mpsc, task::JoinError, time::sleep};
 use tracing::instrument;
 
 const SESSIONS: [u32; 3] = [1, 2, 3];
-/// `lock` of a std `Mutex` fails when a thread has panicked while it held the lock.
 const NO_PANIC: &str = "nothing panics while it holds the lock";
 
 pub async fn run(t: &mut Timings) -> Result<()> {
@@ -102,7 +102,7 @@ async fn serves_and_tells(warehouse: &Arc<Warehouse>) -> Result<Vec<Price>> {
     Ok(prices)
 }
 
-/// Can wait for each close, and could log one that fails.
+/// A task can wait for each close, as `drop` can't, and it could log one that fails.
 #[instrument(ret, skip_all)]
 async fn closes(mut dropped: mpsc::UnboundedReceiver<u32>, warehouse: Arc<Warehouse>) {
     while let Some(session) = dropped.recv().await {
