@@ -65,17 +65,18 @@ async fn saves_in_the_loop(pages: &[u32], saving: u32) -> Result<Vec<Outcome>> {
     let mut downloads = downloads.buffer_unordered(AT_ONCE);
     let mut saved = Vec::new();
     while let Some(downloaded) = downloads.next().await {
-        // The stream isn't polled during this wait. A chunk that comes now is noticed when the page is saved, and only
-        // then the next one is asked for: by then the time of its download may be up.
+        // The stream isn't polled during this wait. A chunk that comes now is noticed when the page is saved, and
+        // only then the next one is asked for: by then the time of its download may be up.
         saved.push(save_if_there(downloaded, saving).await); // <- the difference
     }
     Ok(saved)
 }
 
-/// The runtime polls a task whenever it is woken, whatever this loop waits for. The stream holds handles, and
-/// spawns no more than 4 at once. If it is dropped, the tasks go on: `AbortOnDropHandle` of tokio-util around each handle would end them.
+/// The runtime polls a task whenever it is woken, whatever this loop waits for. The stream holds handles, and spawns
+/// no more than 4 at once. If it is dropped, the tasks go on: `AbortOnDropHandle` of tokio-util would end them.
 async fn saves_what_tasks_download(pages: &[u32], saving: u32) -> Result<Vec<Outcome>> {
-    let downloads = numbered(pages).map(|(page, chunks)| tokio::spawn(download(page, chunks))); // <- the difference
+    // <- the difference: `spawn`
+    let downloads = numbered(pages).map(|(page, chunks)| tokio::spawn(download(page, chunks)));
     let mut downloads = downloads.buffer_unordered(AT_ONCE);
     let mut saved = Vec::new();
     while let Some(downloaded) = downloads.next().await {
@@ -103,8 +104,8 @@ async fn save_if_there(downloaded: Outcome, saving: u32) -> Outcome {
     Ok(page)
 }
 
-/// A chunk comes a tick after it was asked for. The limit leaves one tick to spare. It counts from the start of the download, and a timer
-/// goes on whether it is polled or not.
+/// A chunk comes a tick after it was asked for. The limit leaves one tick to spare. It counts from the start of the
+/// download, and a timer goes on whether it is polled or not.
 #[instrument(ret, err)]
 async fn download(page: usize, chunks: u32) -> Outcome {
     let receives = async {
@@ -171,6 +172,13 @@ mod tests {
             assert_eq!(*t[label].count("downloads timed out"), 0, "{label}");
             assert_eq!(t[label].elapsed, ticks(took), "{label}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn four_tasks_are_spawned_at_once() {
+        let start = tokio::time::Instant::now();
+        saves_what_tasks_download(&[1; 8], 0).await.unwrap();
+        assert_eq!(start.elapsed(), ticks(2));
     }
 
     #[test]

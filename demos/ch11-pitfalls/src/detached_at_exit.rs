@@ -1,9 +1,8 @@
 //! # A task that is still at work when `main` returns
 //!
 //! A shop sells something, which takes 0.5 ticks, and a task writes 3 lines into an audit log, one a tick. If `main`
-//! doesn't await the task, the program is over after 0.5 ticks, and 0 of 3 lines are written, even where its handle is
-//! kept. If `main` awaits the handle, 3 of 3 are, after 3 ticks. A `TaskTracker` waits in the same way for all tasks
-//! that were spawned through it.
+//! doesn't await the task, the program is over after 0.5 ticks, and 0 of 3 lines are written, even if its handle is
+//! kept. If `main` awaits the handle, all 3 are, after 3 ticks. A `TaskTracker` waits for all tasks it has spawned.
 //!
 //! asyncio: create_task, asyncio.run, TaskGroup
 //!
@@ -22,8 +21,8 @@
 //! asyncio.run(main())
 //! ```
 //!
-//! Not the same: `asyncio.run` cancels the task at its end and waits for its clean-up, so a `finally` can still
-//! write with an `await`. The end of a runtime drops the task where it waits; only `Drop` still runs.
+//! Not the same: `asyncio.run` cancels the task at its end and waits for its clean-up, so a `finally` can still write
+//! with an `await`. The end of a runtime drops the task where it waits; only `Drop` still runs.
 
 use std::sync::{
     Arc,

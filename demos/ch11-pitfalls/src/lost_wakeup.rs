@@ -1,14 +1,15 @@
 //! # Look, write a line, wait: the wake-up in between is lost
 //!
 //! Ten customers come to a shop, one every 0.2 ticks. One who finds it closed writes a line into a log, which takes
-//! 0.6 ticks, and then waits to be woken. The shop opens at 1.1. For 3 of the 10 that is after their look and before
-//! their wait: nothing wakes them, and at the deadline of 5 ticks they still wait in front of an open shop. If they
-//! register before they look, the line is written all the same, and 10 are let in.
+//! 0.6 ticks, and then waits to be woken. The shop opens at 1.1 ticks. Three customers have looked by then, but don't
+//! wait yet: nothing wakes them, and at the deadline of 5 ticks they still wait before an open shop. If they call
+//! `notified()` before they look, the line is written all the same, and 10 are let in.
 //!
 //! asyncio: Event, Event.wait, Condition.notify_all
 //!
-//! How to see it: no lint and no error, and it depends on the moment: the other 7 customers run the same code. In
-//! the timeline each of the 3 has a thin line up to the deadline, which cancels it.
+//! How to see it: no lint and no error, and it depends on the moment: the other 7 customers run the same code. In the
+//! timeline each of the 3 has no poll from 1.8 ticks, when the last customer comes, to the deadline, which cancels
+//! it. Until then `join_all`, which is one task, polls them along with the others.
 //!
 //! Cured in: `sync/condition`, `sync/event`, `queues/watch`
 //!
@@ -19,7 +20,7 @@
 //! ```
 //!
 //! Not the same: asyncio's Event keeps a state, so `wait` sees what was set before. `notify_waiters` keeps nothing:
-//! it wakes those who are registered at that moment. The flag beside it helps only those who look again.
+//! it wakes those who have called `notified()` by then. The flag beside it helps only those who look again.
 
 use std::{cell::Cell, time::Duration};
 
@@ -79,8 +80,9 @@ async fn looks_first(customer: u32, shop: &Shop, log: Duration) {
 
 #[instrument(ret, skip(shop, log))]
 async fn registers_first(customer: u32, shop: &Shop, log: Duration) {
-    // <- the difference: from here on no call of `notify_waiters` is missed, though nobody waits for it yet. If the
-    // bell rang before this line, the flag says so.
+    // <- the difference: from here on no `notify_waiters` is missed, though nothing has polled `ring` yet. (That
+    // holds for `notify_waiters`; `notify_one` counts only futures that were polled.) The flag tells of a bell before
+    // this line.
     let ring = shop.bell.notified();
     if !shop.open.get() {
         writes_a_line(log).await;

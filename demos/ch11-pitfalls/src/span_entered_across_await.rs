@@ -1,9 +1,10 @@
 //! # A span that is entered across an `.await`
 //!
-//! Three requests are answered in turns, with 3 log lines each, and a clean-up that belongs to none of them logs 1.
-//! With `let _entered = span.enter();` at the top of each request, 5 of the 10 lines carry the number of another
-//! request: the guard keeps the span entered in the thread while other tasks run there. With `.instrument(span)`,
-//! which leaves the span at each `.await`, all 10 are right.
+//! Three requests are answered concurrently, with 3 log lines each, and a clean-up that belongs to none of them logs
+//! one line. With `let _entered = span.enter();` at the top of each request, 5 of the 10 lines carry the number of a
+//! request that isn't theirs: the guard keeps the span entered in the thread while other tasks run there. All 5 carry
+//! a 3, because request 3 enters last, and the span that was entered last counts. With `.instrument(span)`, which
+//! leaves the span at each `.await`, all 10 are right.
 //!
 //! asyncio: contextvars, ContextVar, LoggerAdapter
 //!
@@ -17,7 +18,7 @@
 //! number = contextvars.ContextVar("number", default=None)
 //! async def handle(n):
 //!     number.set(n)                   # a task has a context of its own, so it may stay set
-//!     logging.info("accepted")
+//!     logging.info("request=%s accepted", number.get())
 //! ```
 //!
 //! Not the same: the loop switches to a task's context with each of its steps, so what is set there is seen by that
@@ -70,7 +71,8 @@ async fn instruments(request: u64) {
     answers(request).instrument(span).await; // <- the difference
 }
 
-/// `of` says whose line it is, so that the lesson can tell a wrong number. A log has only the one from the span.
+/// `of` says whose line it is, so that the lesson can tell a wrong number. In production a line has only the number
+/// from its span.
 async fn answers(of: u64) {
     info!(of, "accepted");
     sleep(ticks(1)).await;
@@ -102,8 +104,8 @@ where
     Ok(log.try_iter().collect())
 }
 
-/// A line: the number from the span it stands in, whose line it is, and its text. As a span's own fields, only the
-/// number.
+/// A line of the log: the number from its span, whose line it is, and its text. It keeps the fields of a span as
+/// well, of which only the number is used.
 #[derive(Default)]
 struct Line {
     request: u64,
@@ -141,10 +143,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Log {
         let mut line = Line::default();
         event.record(&mut line);
         if let Some(span) = context.event_span(event) {
-            line.request = span
-                .extensions()
-                .get()
-                .map_or(NONE, |line: &Line| line.request);
+            let extensions = span.extensions();
+            line.request = extensions.get().map_or(NONE, |of: &Line| of.request);
         }
         self.lines.send(line).expect("the log is read at the end");
     }
@@ -154,6 +154,7 @@ fn wrong(lines: &[Line]) -> usize {
     lines.iter().filter(|line| line.request != line.of).count()
 }
 
+/// Prints the lines when all are written, so only their order counts, and not the time printed beside them.
 fn count(t: &mut Timings, lines: &[Line]) {
     t.count("lines", lines.len());
     t.count("with a wrong number", wrong(lines));
@@ -196,6 +197,8 @@ mod tests {
         let lines = served(&REQUESTS, enters_the_span).await.unwrap();
         let mut of_nobody = lines.iter().filter(|line| line.of == NONE);
         assert_eq!(of_nobody.next().unwrap().request, 3);
+        let wrong = lines.iter().filter(|line| line.request != line.of);
+        assert!(wrong.map(|line| line.request).eq([3; 5]));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,27 +1,29 @@
 //! # More connections at once than the server takes
 //!
 //! A shop asks a server for its stock of 1 000 articles. The server serves 100 clients at once, each for a tick, and
-//! closes the connection of any other without an answer. `join_all` opens 1 000 sockets at once: 100 are answered
-//! and 900 fail. `buffer_unordered(50)` opens 50 at once: 1 000 are answered and 0 fail, in 20 ticks.
+//! closes the connection of any other without an answer. `join_all` opens 1 000 sockets at once: 100 are answered, a
+//! few more on a busy machine, and the others fail. `buffer_unordered(50)` opens 50 at once: 1 000 are answered and 0
+//! fail, in 20 ticks or more.
 //!
 //! asyncio: gather, Semaphore, BoundedSemaphore
 //!
 //! real clock: real sockets
 //!
-//! How to see it: no lint. With a short list, as in a test, all goes well. With a long one the log is full of
+//! How to see it: no lint. With a short list, as in a test, none fails. With a long one the log is full of
 //! connections that end before their answer; in the timeline all lanes begin together, and most end in an error.
 //!
 //! Cured in: `http/limit`, `streams/unordered`
 //!
 //! ```python
-//! answers = await asyncio.gather(*map(ask, articles))      # all at once
+//! answers = await asyncio.gather(*map(ask, articles))                # all at once
 //! slots = asyncio.Semaphore(50)
-//! async def ask_in_turn(article):
+//! async def ask_in_a_slot(article):
 //!     async with slots: return await ask(article)
+//! answers = await asyncio.gather(*map(ask_in_a_slot, articles))      # 50 at once
 //! ```
 //!
-//! Not the same: aiohttp has a bound of its own, 100 connections a session, so a `gather` over its requests opens no
-//! more. In Rust neither a `TcpStream` nor reqwest has one.
+//! Not the same: aiohttp has a bound of its own, 100 connections per session, so a `gather` over its requests opens
+//! no more. reqwest has none. `TcpStream::connect` has none either, like `asyncio.open_connection`.
 
 use std::net::SocketAddr;
 
@@ -56,10 +58,11 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     }
     let socket = TcpSocket::new_v4()?;
     socket.bind("127.0.0.1:0".parse()?)?;
-    // All of them may wait to be accepted. A shorter queue, of 128 by default, would lose some of them unseen.
+    // All of them may wait to be accepted. A shorter queue would lose some of them unseen.
     let listener = socket.listen(ARTICLES)?;
     let address = listener.local_addr()?;
-    // Without a budget for its turns the server looks at all who stand in the queue before any place is free again.
+    // `unconstrained` lifts tokio's budget, which would interrupt the server between two connections. So it looks at
+    // all that stand in the queue before the first place is free again.
     let server = tokio::spawn(unconstrained(serves(listener)));
 
     let sockets = AtOnce::default();
@@ -83,7 +86,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
 /// Nothing in it tells how often it is called at the same time.
 #[instrument(ret, err, skip(server, sockets))]
 async fn asks(article: u32, server: SocketAddr, sockets: &AtOnce) -> Result<String> {
-    let _socket = sockets.enter();
+    let _socket = sockets.enter(); // the first poll of `connect` opens it
     let mut server = TcpStream::connect(server).await?;
     let mut answer = String::new();
     timeout(ticks(PATIENCE), server.read_to_string(&mut answer)).await??;
@@ -140,6 +143,19 @@ mod tests {
         let lanes = t["join_all"].lanes.iter();
         let in_error = lanes.filter(|lane| lane.ended == Ended::Failed).count();
         assert_eq!(i64::try_from(in_error).unwrap(), failed);
+    }
+
+    #[tokio::test]
+    async fn of_a_short_list_none_fails() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(serves(listener));
+        let sockets = AtOnce::default();
+        let asking = (1..=50).map(|article| asks(article, address, &sockets));
+        let answers = join_all(asking).await;
+        assert!(answers.iter().all(Result::is_ok));
+        assert_eq!(sockets.most(), 50);
+        server.abort();
     }
 
     #[tokio::test]
