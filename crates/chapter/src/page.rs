@@ -65,9 +65,9 @@ impl<'a, O: clap::Args> Page<'a, O> {
             "{bold}{chapter}/{}{bold:#} · {}",
             entry.name, header.title
         ));
-        self.line(&format!("asyncio: {}", header.asyncio.join(", ")));
+        self.said("asyncio: ", &header.asyncio.join(", "));
         if let (Build::Debug, Some(why)) = (Build::THIS, &header.release_build) {
-            self.line(&format!("debug build: {why}"));
+            self.said("debug build: ", why);
             self.line(&format!(
                 "figures that count: cargo demo {chapter}/{} --release",
                 entry.name
@@ -79,7 +79,7 @@ impl<'a, O: clap::Args> Page<'a, O> {
     /// Everything below the narration.
     pub fn end(&self, entry: &Entry<'_, O>, lesson: &Lesson) {
         if let Outcome::Skipped(why) = &lesson.outcome {
-            self.line(&format!("  skipped: {why}"));
+            self.said("  skipped: ", why);
             return;
         }
         if lesson.variants.is_empty() {
@@ -123,12 +123,18 @@ impl<'a, O: clap::Args> Page<'a, O> {
 
     fn way_on(&self, entry: &Entry<'_, O>) {
         let path = self.catalogue.path(entry);
-        let next = self
-            .catalogue
-            .next(entry)
-            .map(|next| format!("   next: {next}"));
+        let read_it = format!("  read it: {path}");
         self.gap();
-        self.line(&format!("  read it: {path}{}", next.unwrap_or_default()));
+        let Some(next) = self.catalogue.next(entry) else {
+            return self.line(&read_it);
+        };
+        let both = format!("{read_it}   next: {next}");
+        if both.chars().count() <= draw::WIDTH {
+            self.line(&both);
+        } else {
+            self.line(&read_it);
+            self.line(&format!("  next:    {next}"));
+        }
     }
 
     /// Says what went wrong; whether nothing did.
@@ -152,6 +158,24 @@ impl<'a, O: clap::Args> Page<'a, O> {
 
     pub fn gap(&self) {
         self.screen.print("\n");
+    }
+
+    /// Within the width of the page. What has lines of its own keeps them.
+    fn said(&self, what: &str, text: &str) {
+        let width = draw::WIDTH - what.len();
+        let mut lines = text.lines();
+        for (n, part) in draw::wrapped(lines.next().unwrap_or_default(), width)
+            .iter()
+            .enumerate()
+        {
+            let before = if n == 0 {
+                what
+            } else {
+                &" ".repeat(what.len())
+            };
+            self.line(&format!("{before}{part}"));
+        }
+        lines.for_each(|line| self.line(line));
     }
 
     fn line(&self, text: &str) {

@@ -36,7 +36,7 @@ mod slow;
 mod table;
 mod timeline;
 
-pub use narrator::Narrator;
+pub use narrator::{Narrator, wrapped};
 pub use slow::slow_polls;
 pub use table::table;
 pub use timeline::timeline;

@@ -97,7 +97,11 @@ fn broken(line: &str, width: usize) -> Vec<String> {
 }
 
 /// The text in lines of at most `width` columns, broken between words. A word that is wider keeps a line to itself.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+///
+/// ```
+/// assert_eq!(timing::draw::wrapped("tea and eggs", 8), ["tea and", "eggs"]);
+/// ```
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let line = lines.last_mut().expect("there is one from the start");
