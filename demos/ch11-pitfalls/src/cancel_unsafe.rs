@@ -1,10 +1,9 @@
 //! # `read_line` in a `select!` loop: half a line is dropped
 //!
 //! Eight orders arrive over a wire, a line each, in pieces that don't end where a line ends. A loop reads them, and
-//! reports every 1.3 ticks how many it has. A report drops the future of `read_line`, with what it has of a line:
-//! 10 of 58 bytes in all. There is no error, since the rest of a line is a line, too: "1 stew" becomes "tew", and of
-//! "1 salad" only the line break is left, an empty order. Of 8 orders 6 are right. With `next_line` no byte is lost,
-//! and 8 are right.
+//! reports every 1.3 ticks how many it has. A report drops the future of `read_line`, with what it has of a line: 10
+//! of 58 bytes in all. There is no error: "1 stew" becomes "tew", and "1 salad" an empty line. Of 8 orders 6 are
+//! right. With `next_line` no byte is lost, and 8 are right.
 //!
 //! asyncio: StreamReader.readline, wait_for
 //!

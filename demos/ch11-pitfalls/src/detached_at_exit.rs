@@ -8,9 +8,8 @@
 //!
 //! real clock: each variant builds and drops its own runtime
 //!
-//! How to see it: rustc and clippy accept `tokio::spawn(…);`. The form that looks more careful, `let _ =
-//! tokio::spawn(…);`, gets a warning: `clippy::let_underscore_future`, on by default. In the timeline the lane of the
-//! task is cancelled where that of its `main`, here `returns_early()`, ends.
+//! How to see it: rustc and clippy accept `tokio::spawn(…);`. Of `let _ = tokio::spawn(…);` clippy warns by default
+//! (`let_underscore_future`). In the timeline the lane of the task is cancelled where that of its `main` ends.
 //!
 //! Cured in: `runtime/wait-for-all`, `runtime/shutdown`
 //!
@@ -22,7 +21,8 @@
 //! ```
 //!
 //! Not the same: `asyncio.run` cancels the task at its end and waits for its clean-up, so a `finally` can still write
-//! with an `await`. The end of a runtime drops the task where it waits; only `Drop` still runs.
+//! with an `await`. The end of a runtime drops the task where it waits; only `Drop` still runs. The loop holds a task
+//! only weakly, so without `audit` it could be freed even before; a runtime owns its tasks.
 
 use std::sync::{
     Arc,

@@ -48,17 +48,17 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     let accepted = Cell::new(0);
     let export = forgets(&SOUND, File::create(path).await?, &accepted);
     let export = t.time("no flush", none(), export).await;
-    count(t, &accepted, path, &export).await?;
+    count(t, accepted.get(), path, &export).await?;
 
     let accepted = Cell::new(0);
     let export = flushes_after(&TORN, File::create(path).await?, &accepted);
     let export = t.time("`?`, then the flush", none(), export).await;
-    count(t, &accepted, path, &export).await?;
+    count(t, accepted.get(), path, &export).await?;
 
     let accepted = Cell::new(0);
     let export = flushes_before(&TORN, File::create(path).await?, &accepted);
     let export = t.time("the flush, then `?`", none(), export).await;
-    count(t, &accepted, path, &export).await?;
+    count(t, accepted.get(), path, &export).await?;
 
     let full = Path::new(FULL);
     if !full.exists() {
@@ -68,12 +68,12 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     let accepted = Cell::new(0);
     let export = forgets(&SOUND, File::create(full).await?, &accepted);
     let export = t.time("full disk, no flush", none(), export).await;
-    count(t, &accepted, full, &export).await?;
+    count(t, accepted.get(), full, &export).await?;
 
     let accepted = Cell::new(0);
     let export = flushes_before(&SOUND, File::create(full).await?, &accepted);
     let export = t.time("full disk, flush", none(), export).await;
-    count(t, &accepted, full, &export).await
+    count(t, accepted.get(), full, &export).await
 }
 
 /// No error is ignored here. What is missing is the call that would have told of one.
@@ -134,13 +134,8 @@ fn line(order: &str) -> Result<String> {
     Ok(format!("{item};{pieces}\n"))
 }
 
-async fn count(
-    t: &mut Timings,
-    accepted: &Cell<usize>,
-    path: &Path,
-    export: &Result<()>,
-) -> Result<()> {
-    t.count("bytes accepted", accepted.get());
+async fn count(t: &mut Timings, accepted: usize, path: &Path, export: &Result<()>) -> Result<()> {
+    t.count("bytes accepted", accepted);
     let file = fs::metadata(path).await?;
     // The length of a device is always 0.
     if file.is_file() {

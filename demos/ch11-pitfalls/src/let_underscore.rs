@@ -9,16 +9,15 @@
 //! asyncio: coroutine, Lock
 //!
 //! How to see it: `clippy::let_underscore_future`, on by default, warns of the future. rustc's `let_underscore_lock`
-//! refuses such a guard of std by default, but doesn't know tokio's. `clippy::let_underscore_must_use` warns of
-//! tokio's, if it is turned on. The timeline has no lane for a mail that was never begun.
+//! refuses a guard of std, but doesn't know tokio's; `clippy::let_underscore_must_use`, off by default, does. The
+//! timeline has no lane for a mail that was never begun.
 //!
 //! Cured in: `pitfalls/forgotten-await`, `basics/lazy-future`, `sync/lost-update`
 //!
 //! ```python
-//! _ = mail(order)      # a coroutine: "was never awaited", once it is freed
+//! _ = mail(order)       # a coroutine: "was never awaited", once it is freed
 //! await mail(order)
-//! async with lock:     # locked until the block ends
-//!     ...
+//! async with lock: ...  # locked until the block ends
 //! ```
 //!
 //! Not the same: in Python `_` is a variable like any other and keeps its value until it is bound again. In Rust `_`

@@ -74,15 +74,16 @@ impl Shop {
 async fn looks_first(customer: u32, shop: &Shop, log: Duration) {
     if !shop.open.get() {
         writes_a_line(log).await;
-        shop.bell.notified().await; // <- the difference: it waits for the next ring, and the shop opens once
+        // <- the difference: it waits for the next ring, and the shop opens once. A second look, after
+        // the line is written, would help here, since no other thread can open the shop before `notified()`.
+        shop.bell.notified().await;
     }
 }
 
 #[instrument(ret, skip(shop, log))]
 async fn registers_first(customer: u32, shop: &Shop, log: Duration) {
     // <- the difference: from here on no `notify_waiters` is missed, though nothing has polled `ring` yet. (That
-    // holds for `notify_waiters`; `notify_one` counts only futures that were polled.) The flag tells of a bell before
-    // this line.
+    // holds for `notify_waiters`; for `notify_one` it must be polled.) If the bell rang before, the flag says so.
     let ring = shop.bell.notified();
     if !shop.open.get() {
         writes_a_line(log).await;

@@ -16,14 +16,12 @@
 //! ```python
 //! class Session:
 //!     def __del__(self): asyncio.run(self.aclose())    # in a coroutine: RuntimeError, and not closed
-//!
-//! async with contextlib.aclosing(session):             # without `__del__`: awaits `aclose` at the end of the block
-//!     ...
+//! async with contextlib.aclosing(session): ...         # without `__del__`: awaits `aclose` at the end of the block
 //! ```
 //!
 //! Not the same: Python prints "Exception ignored in" for an error in `__del__`, and the coroutine goes on. In Rust
 //! the panic ends the task, and its answer is lost. There is no `async with`: `Drop` can't wait, but it can tell a
-//! task. A struct that owns a `Runtime` needs no `drop` of its own to panic: dropping a runtime in a task does.
+//! task. A `Runtime` in a struct panics by itself when a task drops it.
 
 use std::{
     collections::BTreeSet,

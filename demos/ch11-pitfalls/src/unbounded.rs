@@ -1,9 +1,8 @@
 //! # More connections at once than the server takes
 //!
 //! A shop asks a server for its stock of 1 000 articles. The server serves 100 clients at once, each for a tick, and
-//! closes the connection of any other without an answer. `join_all` opens 1 000 sockets at once: 100 are answered, a
-//! few more on a busy machine, and the others fail. `buffer_unordered(50)` opens 50 at once: 1 000 are answered and 0
-//! fail, in 20 ticks or more.
+//! closes any other connection unanswered. `join_all` opens 1 000 at once: 100 are answered, a few more on a busy
+//! machine, and the others fail. `buffer_unordered(50)` opens 50 at once: 1 000 are answered, in 20 ticks.
 //!
 //! asyncio: gather, Semaphore, BoundedSemaphore
 //!
