@@ -74,8 +74,8 @@ impl Shop {
 async fn looks_first(customer: u32, shop: &Shop, log: Duration) {
     if !shop.open.get() {
         writes_a_line(log).await;
-        // <- the difference: it waits for the next ring, and the shop opens once. A second look, after
-        // the line is written, would help here, since no other thread can open the shop before `notified()`.
+        // <- the difference: it waits for the next ring, and the shop opens once. A second look
+        // after the line would help only here, where no other thread can open the shop between it and `notified()`.
         shop.bell.notified().await;
     }
 }

@@ -1,7 +1,7 @@
 //! # More connections at once than the server takes
 //!
 //! A shop asks a server for its stock of 1 000 articles. The server serves 100 clients at once, each for a tick, and
-//! closes any other connection unanswered. `join_all` opens 1 000 at once: 100 are answered, a few more on a busy
+//! closes any other connection unanswered. `join_all` opens 1 000 at once: 100 are answered, more on a busy
 //! machine, and the others fail. `buffer_unordered(50)` opens 50 at once: 1 000 are answered, in 20 ticks.
 //!
 //! asyncio: gather, Semaphore, BoundedSemaphore
