@@ -11,15 +11,15 @@ use tokio::time::timeout;
 /// Where the databases are that aren't made for the run.
 #[derive(Debug, Default, clap::Args)]
 pub struct Options {
-    /// A PostgreSQL to use instead of a throw-away one
+    /// A PostgreSQL of yours
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true, value_parser = scratch_postgres::named)]
     pub postgres: Option<Named>,
 
-    /// A MySQL or MariaDB for the lessons about it; nothing in it is changed
+    /// A MySQL or MariaDB of yours
     #[arg(long, value_name = "URL", env = "MYSQL_URL", hide_env_values = true, value_parser = mysql)]
     pub mysql: Option<MySql>,
 
-    /// A SQLite file that sqlite-file reads; nothing in it is changed, and it exits with 1 if it can't be read
+    /// A SQLite file of yours, which sqlite-file reads and leaves as it is
     #[arg(long, value_name = "FILE")]
     pub sqlite: Option<PathBuf>,
 
