@@ -13,11 +13,11 @@ pub struct Options {
     #[arg(long, value_name = "KIB", default_value = "4", value_parser = size, allow_hyphen_values = true)]
     pub size: u32,
 
-    /// How large the two files are that lines reads, in MiB
+    /// How large the files of lines are, in MiB
     #[arg(long, value_name = "MIB", default_value = "64", value_parser = lines_mib, allow_hyphen_values = true)]
     pub lines_mib: u32,
 
-    /// A folder where faults writes NAME.upper for each NAME.txt
+    /// Where faults writes NAME.upper for each NAME.txt
     #[arg(long, value_name = "DIR")]
     pub folder: Option<PathBuf>,
 }

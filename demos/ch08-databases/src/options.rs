@@ -19,7 +19,7 @@ pub struct Options {
     #[arg(long, value_name = "URL", env = "MYSQL_URL", hide_env_values = true, value_parser = mysql)]
     pub mysql: Option<MySql>,
 
-    /// A SQLite file of yours, which sqlite-file reads and leaves as it is
+    /// A SQLite file of yours for sqlite-file to read
     #[arg(long, value_name = "FILE")]
     pub sqlite: Option<PathBuf>,
 
