@@ -13,8 +13,18 @@ use crate::{count, program, schemas, told, with_password};
 /// For a machine that builds something beside it; nothing here takes a second otherwise.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A session whose program is gone is there until its statement ends.
+async fn no_session_is_left(client: &Client) {
+    let sessions = "select count(*) from pg_stat_activity where application_name like 'waitwise%'";
+    while count(client, sessions).await > 0 {
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
 /// Runs the program until it waits in the server, does that to it, and returns what came of it.
 async fn in_mid_query(client: &Client, url: &str, fault: impl AsyncFnOnce(u32)) -> Output {
+    // One of a run before would be taken for this one's.
+    no_session_is_left(client).await;
     let child = program(url)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -111,11 +121,8 @@ async fn after_a_kill_the_next_run_drops_the_schema() {
     })
     .await;
     assert_eq!(schemas(&client).await, 1);
-    // Its session holds the lock until the server has noticed, at the end of the statement at the latest.
-    let sessions = "select count(*) from pg_stat_activity where application_name like 'waitwise%'";
-    while count(&client, sessions).await > 0 {
-        sleep(Duration::from_millis(10)).await;
-    }
+    // Its session holds the lock.
+    no_session_is_left(&client).await;
     assert_eq!(told(&program(&url).output().unwrap()).0, Some(0));
     assert_eq!(schemas(&client).await, 0);
 }
