@@ -149,8 +149,8 @@ pub fn at_most(count: impl Into<f64>) -> Law {
     single(Kind::AtMost, "≤ ", count.into())
 }
 
-/// No promise: the time depends on a processor, a disk or a database. Such a variant is compared with the first one
-/// and with nothing else.
+/// No promise: the time depends on a processor, a disk or a database. It is measured, and compared with nothing: where
+/// speed is the subject, [`Timings::rate`](crate::Timings::rate) compares.
 ///
 /// ```
 /// # use timing::{Timings, law::none};

@@ -7,7 +7,7 @@ use timing::{
     Timings,
     draw::{Pen, slow_polls, table, timeline},
     judge::{Allowance, judge},
-    law::{max, none, sum},
+    law::{exactly, max, none, sum},
     report::{Clock, Lesson, Outcome},
     ticks,
 };
@@ -88,11 +88,23 @@ async fn three_dishes() -> Lesson {
 async fn the_table_shows_time_law_and_speed_up() {
     let table = without_colour(&table(&three_dishes().await, FULL));
     let expected = "
-  measured   law                        speed-up   variant
+  measured   law, in ticks of 100 ms    speed-up   variant
    0.400 s   1 + 2 + 1 = 0.400 s ✓          1.00   one after another
    0.200 s   max(1, 2, 1) = 0.200 s ✓       2.00   join!
 ";
     assert_eq!(table, expected[1..]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_the_laws_promise_the_same_time_there_is_no_speed_up() {
+    let mut t = Timings::default();
+    t.time("tea", exactly(1), cook("tea", 1)).await;
+    t.time("rice", exactly(1), cook("rice", 1)).await;
+    assert!(!table(&lesson(t, Clock::Virtual), FULL).contains("speed-up"));
+    let mut t = Timings::default();
+    t.time("tea", none(), cook("tea", 1)).await;
+    t.time("stew", none(), cook("stew", 2)).await;
+    assert!(!table(&lesson(t, Clock::Virtual), FULL).contains("speed-up"));
 }
 
 #[tokio::test(start_paused = true)]

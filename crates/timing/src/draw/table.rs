@@ -38,10 +38,9 @@ pub fn table(lesson: &Lesson, pen: Pen) -> String {
 fn times(variants: &[Variant], pen: Pen) -> String {
     let unit = Unit::of(variants.iter().flat_map(|variant| &variant.runs).copied());
     let repeated = variants.iter().any(|variant| variant.runs.len() > 1);
-    let compared = variants
-        .iter()
-        .skip(1)
-        .any(|variant| speed_up(variant, &variants[0]).is_some());
+    let compared = variants.iter().skip(1).any(|variant| {
+        speed_up(variant, &variants[0]).is_some() && promises_differ(variant, &variants[0])
+    });
     let with_law = variants.iter().any(|variant| variant.law.is_some());
 
     let mut table = bare_table();
@@ -51,7 +50,8 @@ fn times(variants: &[Variant], pen: Pen) -> String {
         vec!["measured"]
     };
     let figures = head.len();
-    head.extend(with_law.then_some("law"));
+    let law_head = format!("law, in ticks of {}", length(crate::tick()));
+    head.extend(with_law.then_some(law_head.as_str()));
     head.extend(compared.then_some("speed-up"));
     head.push("variant");
     table.add_row(head.iter().map(|name| pen.text(name).into_owned()));
@@ -81,6 +81,14 @@ fn times(variants: &[Variant], pen: Pen) -> String {
     indented(table)
 }
 
+/// A tick's length: whole milliseconds below a second.
+fn length(tick: Duration) -> String {
+    match tick.as_secs() {
+        0 => format!("{} ms", tick.as_millis()),
+        _ => format!("{} s", tick.as_secs_f64()),
+    }
+}
+
 /// The formula, what it comes to, and whether it was kept.
 fn law(variant: &Variant, unit: Unit, pen: Pen) -> String {
     let Some(law) = &variant.law else {
@@ -105,17 +113,20 @@ fn speed_up(variant: &Variant, first: &Variant) -> Option<String> {
     comparable.then(|| three_digits(first.elapsed.as_secs_f64() / variant.elapsed.as_secs_f64()))
 }
 
-/// Whether two laws wait for the same in all. A bound on one side doesn't say how much there is to wait for, and no law
-/// says nothing; only variants that all promise nothing are compared, as ways of doing one job.
+/// Whether two variants wait for the same in all. A bound on one side doesn't say how much there is to wait for, and no
+/// law says nothing: such a variant may do another job, so its time stands by itself.
 fn same_job(one: Option<&Law>, other: Option<&Law>) -> bool {
     let one_sided = |law: &Law| matches!(law.kind, Kind::AtLeast | Kind::AtMost);
-    match (one, other) {
-        (Some(one), Some(other)) => {
-            one.waiting == other.waiting && !one_sided(one) && !one_sided(other)
-        }
-        (None, None) => true,
-        _ => false,
-    }
+    let (Some(one), Some(other)) = (one, other) else {
+        return false;
+    };
+    one.waiting == other.waiting && !one_sided(one) && !one_sided(other)
+}
+
+/// Whether a speed-up says anything: where all laws promise the same time it tells the noise of the machine.
+fn promises_differ(variant: &Variant, first: &Variant) -> bool {
+    let promised = |variant: &Variant| variant.law.as_ref().map(|law| law.bound);
+    promised(variant) != promised(first)
 }
 
 /// A second table: a row a variant, a column for each thing counted.
@@ -257,7 +268,13 @@ mod tests {
         assert!(same(sum([1; 10]), max([1; 10])) && same(sum([1; 10]), waves(10, 5, 1)));
         assert!(!same(max([1; 10]), max([1; 50])) && !same(exactly(1), exactly(2)));
         assert!(!same(at_least(1), at_least(1)));
-        assert!(same_job(None, None) && !same_job(Some(&exactly(1)), None));
+        assert!(!same_job(None, None) && !same_job(Some(&exactly(1)), None));
+    }
+
+    #[test]
+    fn a_tick_is_named_in_the_unit_it_was_given_in() {
+        let lengths = [10, 100, 1_000, 2_500].map(|ms| length(Duration::from_millis(ms)));
+        assert_eq!(lengths, ["10 ms", "100 ms", "1 s", "2.5 s"]);
     }
 
     #[test]
