@@ -32,7 +32,8 @@ pub fn find<'w>(workspace: &'w Workspace, word: &str) -> Result<Hit<'w>, Failure
     let name = kebab(&word.to_lowercase());
     let levels: [&dyn Fn(&Lesson) -> bool; 4] = [
         &|lesson| lesson.name == name,
-        // Who names a module as a lesson does (`threading.Lock`) means that one; any other module is ignored.
+        // Who names a module means that one: `asyncio.Lock` is `Lock` of the lessons, `threading.Lock` isn't. A module
+        // that no lesson names is ignored.
         &|lesson| word.contains('.') && any_name(lesson, |name| name == asyncio(word)),
         &|lesson| any_name(lesson, |name| same_asyncio_name(&name, &asyncio(word))),
         &|lesson| !plain(word).is_empty() && plain(&lesson.header.title).contains(&plain(word)),
@@ -87,13 +88,14 @@ fn any_name(lesson: &Lesson, is_it: impl Fn(String) -> bool) -> bool {
     names.any(|name| is_it(asyncio(name)))
 }
 
-/// A name as it is compared: `asyncio.gather()` is `asyncio.gather`.
+/// A name as it is compared: `asyncio.gather()` is `gather`.
 fn asyncio(name: &str) -> String {
-    let name = name.strip_suffix("()").unwrap_or(name);
-    name.to_lowercase()
+    let name = name.replace('`', "").to_lowercase();
+    let name = name.strip_suffix("()").unwrap_or(&name);
+    name.strip_prefix("asyncio.").unwrap_or(name).to_owned()
 }
 
-/// One may say more than the other, at the front: `asyncio.Lock` is `Lock`, and `cancel` is `Task.cancel`.
+/// One may say more than the other, at the front: `cancel` is `Task.cancel`.
 fn same_asyncio_name(a: &str, b: &str) -> bool {
     let ends_with = |long: &str, short: &str| {
         long.strip_suffix(short)

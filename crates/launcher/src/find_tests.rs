@@ -31,7 +31,7 @@ fn workspace() -> Workspace {
     let tasks = vec![
         a_lesson("join", "`join!`: wait for several futures", "gather"),
         a_lesson("cancel", "ending a task", "Task.cancel, CancelledError"),
-        a_lesson("retry", "try again", "backoff, tasks"),
+        a_lesson("retry", "try again", "backoff, tasks, asyncio.sleep"),
     ];
     let sync = vec![
         a_lesson("lost-update", "read, wait, write", "Lock"),
@@ -107,7 +107,34 @@ fn an_asyncio_name_is_found_in_any_case_and_without_its_module() {
     assert_eq!(found("Threading.Lock"), "sync/std-or-tokio");
     assert_eq!(found("asyncio.Task.cancel"), "tasks/cancel");
     assert_eq!(found("time.sleep"), "basics/sleep");
-    assert_eq!(found("asyncio.sleep"), "basics/sleep sync/retry");
+    // With and without its module on the lessons' lines.
+    assert_eq!(
+        found("asyncio.sleep"),
+        "basics/sleep tasks/retry sync/retry"
+    );
+}
+
+#[test]
+fn every_name_on_an_asyncio_line_leads_to_its_lesson() {
+    let workspace = Workspace::read(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../.."));
+    let mut lost = Vec::new();
+    for (chapter, lesson) in workspace.lessons() {
+        for name in &lesson.header.asyncio {
+            // A lesson or a chapter of that name would come first.
+            let word = match name.contains('.') {
+                true => name.replace('`', ""),
+                false => format!("asyncio.{}", name.replace('`', "")),
+            };
+            let is_found = match find(&workspace, &word) {
+                Ok(Hit::Lessons(hits)) => hits.contains(&(chapter, lesson)),
+                _ => false,
+            };
+            if !is_found {
+                lost.push(format!("{word}: {}/{}", chapter.name, lesson.name));
+            }
+        }
+    }
+    assert!(lost.is_empty(), "{lost:#?}");
 }
 
 #[test]
