@@ -4,9 +4,11 @@
 mod cases;
 mod docs;
 mod folders;
+mod glossary;
 mod lessons;
 mod links;
 mod manifests;
+mod map;
 mod markdown;
 mod pitfalls;
 mod python;
