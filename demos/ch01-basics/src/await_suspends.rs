@@ -1,8 +1,9 @@
 //! # `.await` suspends: what else runs while a function waits
 //!
-//! `cook` puts the stew on and awaits 2 ticks. At that `.await` it stops, keeps its variables and gives the thread back
-//! to the loop. Meanwhile `wash_up` gets 5 turns on the same thread. When the 2 ticks are over, `cook` continues after
-//! its `.await`. So it needed the thread for two short turns only: one before the wait, one after it.
+//! `cook` puts the stew on and awaits 2 ticks. At that `.await` it stops, keeps its variables and gives the thread
+//! back to the loop. Meanwhile `wash_up`, another task, has the thread 5 times: 5 turns. When the 2 ticks are over,
+//! `cook` continues after its `.await`. So it needed the thread for two short turns only: one before the wait, one
+//! after it.
 //!
 //! asyncio: await
 //!
@@ -15,7 +16,7 @@
 //! ```
 //!
 //! Not the same: Rust's `.await` is written after what it waits for, so the steps of a chain stand from left to right
-//! in the order in which they run, and each of them can be followed by `?`: when a step fails, the steps to its right
+//! in the order in which they run. Each of them can be followed by `?`: when a step fails, the steps to its right
 //! never begin. Python's chain has to be read from the inside out. Both refuse `await` in a function that isn't
 //! `async`, since only an `async` function can be suspended: Python with SyntaxError, Rust with E0728.
 
@@ -31,7 +32,7 @@ use tracing::{info, instrument};
 pub async fn run(t: &mut Timings) -> Result<()> {
     let plates = t
         .time("while the stew cooks", exactly(2), async {
-            // `spawn` only queues the second task. Its first turn comes when this function waits.
+            // `spawn` only queues the second task (`tasks/spawn`). Its first turn comes when this function waits.
             let dishwasher = tokio::spawn(wash_up(4));
             Order("stew").cook().await;
             dishwasher.await

@@ -2,8 +2,8 @@
 //!
 //! Soup is ordered, then the table is laid, then the soup is awaited; laying and cooking take 1 tick each. If the
 //! order is an `async` block, cooking begins only when it is awaited: 2 ticks. If it is a task, the soup cooks while
-//! the table is laid: 1 tick. A `oneshot` runs nothing: it waits for an answer that another part of the program sends.
-//! And a type of your own can define which future its `.await` runs.
+//! the table is laid: 1 tick. A `oneshot` runs nothing: it waits for an answer that another part of the program
+//! sends. And a type of your own can define which future its `.await` runs.
 //!
 //! asyncio: Task, Future, ensure_future
 //!
@@ -16,8 +16,8 @@
 //!
 //! Not the same: in Python a second `await` of a coroutine is a RuntimeError, and a Task or Future can be awaited
 //! again and again. In Rust `.await` moves what it awaits, so a second `.await` of any of them doesn't compile
-//! (E0382). A Python Future that nobody sets is awaited for ever. A `oneshot` gives an `Err` as soon as its sender is
-//! dropped, since nobody can send an answer any more.
+//! (E0382): see `pitfalls/await-twice`. A Python Future that nobody sets is awaited for ever. A `oneshot` gives an
+//! `Err` as soon as its sender is dropped, since nobody can send an answer any more.
 
 use std::pin::Pin;
 
@@ -49,7 +49,8 @@ pub async fn run(t: &mut Timings) -> Result<()> {
             soup.await
         })
         .await;
-    // A task can panic or be cancelled without ending the function that awaits it. So its handle gives a `Result`.
+    // A task can panic or be cancelled without ending the function that awaits it. So its handle gives a `Result`
+    // (`tasks/spawn`).
     t.count("result", format!("{soup:?}"));
 
     let answer = t

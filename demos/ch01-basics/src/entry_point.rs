@@ -1,9 +1,10 @@
 //! # The entry point: a runtime, and `block_on`
 //!
-//! `#[tokio::main]` does three things: it builds a runtime, hands it the function's body as one future, and blocks the
-//! thread until that future is done. The same can be written by hand, and in either form it can run more than once:
-//! three runtimes one after another take 3 ticks, three at once, each on a thread of its own, take 1. One inside
-//! another is refused with a panic. When a runtime is dropped, its unfinished tasks are cancelled: here 1.
+//! `#[tokio::main]` does three things: it builds a runtime, hands it the function's body as one future, and blocks
+//! the thread until that future is done. The same can be written by hand, and in either form it can run more than
+//! once. Three runtimes one after another take 3 ticks; side by side, each on a thread of its own, they take 1. One
+//! inside another is refused with a panic, and the outer one goes on (what works there: `executors/sync-to-async`).
+//! When a runtime is dropped, its unfinished tasks are cancelled: here 1.
 //!
 //! asyncio: run, Runner
 //!
@@ -18,9 +19,9 @@
 //!
 //! Not the same: inside a running loop `asyncio.run` raises RuntimeError, `block_on` panics. At its end `asyncio.run`
 //! cancels the tasks that are left and waits while they clean up; a tokio runtime cancels them at the `.await` they
-//! have reached, and none of their code after it runs. And `#[tokio::main]` without a flavour starts a worker thread
-//! for every core; these lessons ask for `current_thread`, which runs everything on the calling thread, as asyncio
-//! does.
+//! have reached, and none of their code after it runs (`runtime/runtime-end`). Without a flavour `#[tokio::main]`
+//! starts a worker thread for every core. These lessons ask for `current_thread`, which runs everything on the
+//! calling thread, as asyncio does.
 
 use std::{
     io,
@@ -36,7 +37,7 @@ use timing::{
     ticks,
 };
 use tokio::{
-    runtime::{Builder, Handle, Runtime, RuntimeFlavor},
+    runtime::{Builder, Handle, Runtime},
     sync::Barrier,
     time::sleep,
 };
@@ -46,18 +47,15 @@ const RUNTIMES: usize = 3;
 
 /// Not `async`: like `main`, this runs outside any runtime.
 pub fn run(t: &mut Timings) -> Result<()> {
-    let workers = t.time_blocking("the attribute", exactly(1), runs_by_attribute);
-    t.count("workers", workers);
-
-    let workers = t.time_blocking("the same by hand", exactly(1), runs_by_hand)?;
-    t.count("workers", workers);
+    t.time_blocking("the attribute", exactly(1), runs_by_attribute);
+    t.time_blocking("the same by hand", exactly(1), runs_by_hand)?;
 
     let workers = t.time_blocking("without a flavour", exactly(1), runs_on_every_core);
     t.count("workers", workers);
     t.count("cores", thread::available_parallelism()?.get());
 
     t.time_blocking("one after another", sum([1; RUNTIMES]), || {
-        (0..RUNTIMES).try_for_each(|_| runs_by_hand().map(drop))
+        (0..RUNTIMES).try_for_each(|_| runs_by_hand())
     })?;
 
     let peak = t.time_blocking("side by side", max([1; RUNTIMES]), runs_side_by_side)?;
@@ -74,25 +72,22 @@ pub fn run(t: &mut Timings) -> Result<()> {
 /// The attribute removes the `async`: callers see an ordinary function, which blocks them and returns what the body
 /// returned. It need not be `main`, and it can be called again.
 #[tokio::main(flavor = "current_thread")]
-async fn runs_by_attribute() -> usize {
+async fn runs_by_attribute() {
     cook("soup", 1).await;
-    workers()
 }
 
 /// What the attribute writes, with one difference: if the runtime can't be built, this returns the error, where
 /// `#[tokio::main]` panics.
-fn runs_by_hand() -> io::Result<usize> {
-    Ok(new_runtime()?.block_on(async {
-        cook("soup", 1).await;
-        workers()
-    }))
+fn runs_by_hand() -> io::Result<()> {
+    new_runtime()?.block_on(cook("soup", 1));
+    Ok(())
 }
 
 #[tokio::main]
 async fn runs_on_every_core() -> usize {
     // The body itself stays on the calling thread; the workers are for the tasks that it spawns.
     cook("soup", 1).await;
-    workers()
+    Handle::current().metrics().num_workers()
 }
 
 /// Timers and sockets are separate parts of a runtime, and off unless asked for: without `enable_all` the first
@@ -105,8 +100,9 @@ fn new_runtime() -> io::Result<Runtime> {
 /// the same moment.
 fn runs_side_by_side() -> io::Result<usize> {
     let (open, peak) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    // One barrier for three runtimes: tokio's primitives belong to no runtime. An `asyncio.Barrier` belongs to one
-    // loop, and raises RuntimeError when it has to wait in another.
+    // Each waits here until all three are there (`sync/barrier`). One barrier for three runtimes: tokio's primitives
+    // belong to no runtime. An `asyncio.Barrier` belongs to one loop, and raises RuntimeError when it has to wait in
+    // another.
     let all_open = Barrier::new(RUNTIMES);
     let run = || {
         new_runtime()?.block_on(async {
@@ -126,9 +122,9 @@ fn runs_side_by_side() -> io::Result<usize> {
 }
 
 /// Makes the call that worked above, on a thread that is running a runtime already. The inner call would block that
-/// thread until it is done, and for so long the outer loop and every task on it would stop. So tokio panics before the
-/// inner runtime begins; the outer one keeps working.
-fn runs_inside_another() -> io::Result<thread::Result<usize>> {
+/// thread until it is done, and for so long the outer loop and every task on it would stop. So tokio panics before
+/// the inner runtime begins; the outer one keeps working.
+fn runs_inside_another() -> io::Result<thread::Result<()>> {
     Ok(new_runtime()?.block_on(async {
         // Caught so that the lesson can count the refusal and go on. This is no routine `try`/`except`: errors that a
         // program expects are a `Result`, and a panic means that the program itself is wrong.
@@ -141,22 +137,13 @@ fn runs_inside_another() -> io::Result<thread::Result<usize>> {
 /// Drops the runtime when the soup is done. Says whether that cancelled the stew, which takes longer.
 fn drops_the_runtime() -> io::Result<bool> {
     let runtime = new_runtime()?;
+    // `spawn` makes a task, as `create_task` does, and returns a handle to it: see `tasks/spawn`.
     let stew = runtime.spawn(cook("stew", 3));
     runtime.block_on(cook("soup", 1));
     drop(runtime); // the stew is cancelled here, in the middle of its wait
-    // The stew's handle is still valid, and can be awaited in a second runtime: it says how the task ended.
+    // Its handle is still valid, and can be awaited in a second runtime: it says how the task ended.
     let ended = new_runtime()?.block_on(stew);
     Ok(ended.is_err_and(|error| error.is_cancelled()))
-}
-
-/// The threads that the runtime has started beside the one that called it. For `current_thread`, `num_workers` is 1
-/// and counts the caller itself.
-fn workers() -> usize {
-    let runtime = Handle::current();
-    match runtime.runtime_flavor() {
-        RuntimeFlavor::CurrentThread => 0,
-        _ => runtime.metrics().num_workers(),
-    }
 }
 
 #[instrument(ret)]
@@ -190,8 +177,14 @@ mod tests {
                     .iter()
                     .all(|poll| poll.on_loop)
             );
-            assert_eq!(*t[variant].count("workers"), 0);
         }
+    }
+
+    #[test]
+    fn a_task_on_current_thread_runs_in_the_calling_thread() {
+        let t = measured();
+        let stew = t["dropped too early"].lane("stew");
+        assert!(stew.polls.iter().all(|poll| poll.on_loop));
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! # The event loop: one thread, one task at a time
 //!
-//! This lesson draws an event loop from what it recorded. Two tasks share one thread. Each has four turns (polls) with
-//! a wait between one and the next. During a turn no other task can run; where it has to wait, the task gives the
-//! thread back, and the loop polls a task whose wait is over. That makes 8 turns in the order A B B A B A B A, never
-//! two at once. With a third task there are 12 turns, still one at a time, in the same 3 ticks.
+//! This lesson reads the work of an event loop off what it recorded. Two tasks share one thread. Each has four turns,
+//! with a wait between one and the next. In a turn the loop polls the task: it lets the task's future run until that
+//! has to wait or is done. Until then no other task can run. After it the loop polls a task whose wait is over. That
+//! makes 8 turns in the order A B B A B A B A, never two at once. With a third task there are 12 turns, still one at
+//! a time, in the same 3 ticks.
 //!
 //! asyncio: event loop
 //!
@@ -17,16 +18,16 @@
 //!
 //! Not the same: an asyncio loop has one thread. So has tokio's `current_thread` runtime, which runs this lesson.
 //! Tokio's default has a thread for every core, and there two of these turns can happen at the same moment. So
-//! `tokio::spawn` accepts only futures that are `Send`, which means safe to move to another thread at any `.await`. It
-//! does so in either runtime, even where there is one thread only.
+//! `tokio::spawn` accepts only futures that are `Send`, which means safe to move to another thread at any `.await`.
+//! It asks for that in either runtime, even where there is only one thread: see `tasks/what-spawn-asks`.
 
 use anyhow::Result;
 use timing::{Timings, law::max, report::Variant, ticks};
 use tokio::{task::JoinError, time::sleep};
 use tracing::{info, instrument};
 
-/// The name of each cook, and the length in ticks of each of their three waits. No two waits end at the same moment, so
-/// the order of the turns is always the same.
+/// The name of each cook, and the length in ticks of each of their three waits. No two waits end at the same moment,
+/// so the order of the turns is always the same.
 const COOKS: [(&str, f64); 3] = [("A", 1.0), ("B", 0.7), ("C", 0.4)];
 
 pub async fn run(t: &mut Timings) -> Result<()> {
@@ -45,7 +46,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
 }
 
 async fn share_the_thread(cooks: &[(&'static str, f64)]) -> Result<(), JoinError> {
-    // `spawn` only queues the tasks. None of them runs before this function waits for the first.
+    // None of them runs before this function waits for the first.
     let tasks: Vec<_> = cooks
         .iter()
         .map(|&(name, wait)| tokio::spawn(cook(name, wait)))
@@ -66,7 +67,8 @@ async fn cook(name: &'static str, wait: f64) {
     info!("turn 4, and done");
 }
 
-/// Whose turn it was, turn by turn, and how many turns went on at the same moment, both taken from the recorded polls.
+/// Whose turn it was, turn by turn, and how many turns went on at the same moment, both taken from the recorded
+/// polls.
 fn order_and_peak(variant: &Variant) -> (String, usize) {
     let lanes = variant.lanes.iter();
     let mut turns: Vec<_> = lanes

@@ -14,10 +14,11 @@
 //! ```
 //!
 //! Not the same: Python warns at run time, when the coroutine is freed, so only if that line was run. rustc warns at
-//! compile time, about a future that isn't used at all. For `let soup = cook("soup")` without an `.await` it only says
-//! "unused variable", and for a future that is stored in a `Vec` and never awaited it says nothing. All coroutines
-//! share one class; every `async fn` has a future type of its own, whose size depends on what it holds across its
-//! `.await`s: 1 024 bytes more with an array of 1 KiB.
+//! compile time, about a future that isn't used at all. For `let soup = cook("soup")` without an `.await` it only
+//! says "unused variable", and for a future that is stored in a `Vec` and never awaited it says nothing. All
+//! coroutines share one class; every `async fn` has a future type of its own, whose size depends on what it holds
+//! across its `.await`s: 1 024 bytes more with an array of 1 KiB. What else hides a forgotten `.await`:
+//! `pitfalls/forgotten-await`.
 
 use std::{any::type_name_of_val, cell::Cell, hint::black_box};
 
@@ -51,9 +52,9 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     t.count("meals cooked", cooked.get());
     t.count("type", kind);
 
-    // A future holds the variables that its function needs again after an `.await`; that decides its size. The size of
-    // `cook` is not shown beside these two: `#[instrument]` puts a span into its future and makes it larger. These two
-    // are not instrumented, so they have no lane.
+    // A future holds the variables that its function needs again after an `.await`; that decides its size. The size
+    // of `cook` is not shown beside these two: `#[instrument]` puts a span into its future and makes it larger. These
+    // two are not instrumented, so they have no lane.
     let holds = holds_the_pot();
     let (kind, bytes) = (type_of(&holds), size_of_val(&holds));
     t.time("1 KiB held while waiting", exactly(1), holds).await;
@@ -84,8 +85,8 @@ async fn holds_the_pot() {
 }
 
 async fn frees_the_pot() {
-    // A variable that was borrowed keeps its storage until its scope ends, even if it isn't used any more. Without the
-    // inner block that would be after the wait, and this future would be as big as the one above.
+    // A variable that was borrowed keeps its storage until its scope ends, even if it isn't used any more. Without
+    // the inner block that would be after the wait, and this future would be as big as the one above.
     {
         let pot = [0_u8; 1024];
         eat_from(&pot);

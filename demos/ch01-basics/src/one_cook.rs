@@ -48,7 +48,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
 
     let tally = Tally::default();
     t.time("watching all three", max([2, 3, 1]), async {
-        // `join!` starts all three and waits until all three are done. A later chapter shows how.
+        // `join!` starts all three and waits until all three are done: see `tasks/join`.
         tokio::join!(
             cook("tea", 2, &tally),
             cook("eggs", 3, &tally),
@@ -60,7 +60,8 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     t.count("ticks waited", tally.waited.get());
 
     // Twice the dishes, three times the waiting, the same 3 ticks: where waits overlap, only the longest counts. The
-    // steps by hand don't overlap: there are 12 now, and one cook does them one at a time.
+    // steps by hand don't overlap: there are 12 now, and one cook does them one at a time. `join_all` does for a list
+    // what `join!` does for a fixed number.
     let tally = Tally::default();
     let eggs = (0..EGGS).map(|_| cook("egg", 3, &tally));
     t.time("watching six eggs", max([3; EGGS as usize]), join_all(eggs))
@@ -82,8 +83,8 @@ async fn cook(dish: &'static str, time: u32, tally: &Tally) {
     tally.add_one_by_hand();
 }
 
-/// What was counted while cooking. A `Cell` is enough, without a lock: all of this runs on one thread, so no two lines
-/// run at the same moment.
+/// What was counted while cooking. A `Cell` is enough, without a lock: all of this runs on one thread, so no two
+/// lines run at the same moment.
 #[derive(Default)]
 struct Tally {
     by_hand: Cell<u32>,

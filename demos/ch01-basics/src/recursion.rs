@@ -1,10 +1,10 @@
 //! # Recursion: why the compiler asks for a box
 //!
-//! Lasagne needs a sauce, and the sauce needs a stock. A future contains the future that it awaits. So lasagne's
-//! contains the sauce's, which contains the stock's, and each level makes it bigger, here by some 40 bytes. If all
-//! levels were the same function, the future would contain itself, and no size would be big enough: E0733, "recursion
-//! in an async fn requires boxing". A box is a pointer, so its size doesn't depend on what is in it. With a box the
-//! future is as big at depth 1 as at depth 3, for one allocation a part.
+//! Lasagne needs a sauce, and the sauce needs a stock. A future contains the future that it awaits. So the one for
+//! the lasagne contains the one for the sauce, with the one for the stock in it, and each level adds some 40 bytes.
+//! If all levels were the same function, the future would contain itself, and no size would be big enough: E0733,
+//! "recursion in an async fn requires boxing". A box is a pointer, so its size doesn't depend on what is in it. With
+//! a box the future is as big at depth 1 as at depth 3, and each of the 3 parts costs one allocation.
 //!
 //! asyncio: recursive coroutine
 //!
@@ -15,9 +15,10 @@
 //!     await simmer(recipe.name, recipe.time)
 //! ```
 //!
-//! Not the same: a Python coroutine object is always on the heap and only refers to the one it awaits, so Python needs
-//! no box. It stops a recursion that is too deep, by default at 1 000 levels, with RecursionError. In Rust each poll
-//! goes down through all levels on the thread's stack, and a recursion too deep for that stack ends the whole process.
+//! Not the same: a Python coroutine object is always on the heap and only refers to the one it awaits, so Python
+//! needs no box. It stops a recursion that is too deep, by default at 1 000 levels, with RecursionError. In Rust each
+//! poll goes down through all levels on the thread's stack, and a recursion too deep for that stack ends the whole
+//! process.
 
 use std::cell::Cell;
 
@@ -56,9 +57,9 @@ pub async fn run(t: &mut Timings) -> Result<()> {
 async fn prepare(recipe: &Recipe, boxes: &Cell<u32>) {
     for part in recipe.parts {
         boxes.update(|made| made + 1);
-        // `prepare(part, boxes).await` is E0733: this future would contain itself. With the box it contains a pointer,
-        // and the part's future is on the heap. `pin` guarantees that it stays at its address: it must not move once
-        // it has been polled, because it may hold references to its own variables.
+        // `prepare(part, boxes).await` is E0733: this future would contain itself. With the box it contains a
+        // pointer, and the part's future is on the heap. `pin` guarantees that this future stays at its address: it
+        // must not move once it has been polled, because it may hold references to its own variables (`runtime/pin`).
         Box::pin(prepare(part, boxes)).await; // <- the difference
     }
     simmer(recipe.name, recipe.time).await;

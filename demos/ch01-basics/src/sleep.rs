@@ -3,7 +3,7 @@
 //! Tea and eggs take 2 ticks each. Two tokio sleeps overlap: 2 ticks for both. Two thread sleeps don't: 4 ticks,
 //! although the code around them is the same, with `async`, `.await` and `join!`. `std::thread::sleep` doesn't tell
 //! the loop that it waits. It keeps the loop's only thread, and until it returns nothing else can run there: no other
-//! task, and no timer.
+//! task, and no timer. For calls that have to block there are other threads: `executors/blocking-io`.
 //!
 //! asyncio: sleep, time.sleep
 //!
