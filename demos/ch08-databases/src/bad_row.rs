@@ -2,8 +2,8 @@
 //!
 //! A shop enters 1 000 sales, and the price of the 501st is refused. Entered row by row, each in a transaction of its
 //! own, the 500 before it are there: 500 rows, and an error that doesn't say how many. Every other way of
-//! `batch-insert` leaves 0. A `COPY` whose writer is dropped before `finish` leaves 0 as well, and there is no
-//! error.
+//! `databases/batch-insert` leaves 0. A `COPY` whose writer is dropped before `finish` leaves 0 as well, and there is
+//! no error.
 //!
 //! asyncio: executemany, rollback
 //!
@@ -55,7 +55,7 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     count(t, entered, &shop).await
 }
 
-/// One of the ways that `batch-insert` compares, with all rows.
+/// One of the ways that `databases/batch-insert` compares, with all rows.
 #[instrument(ret, err, skip_all)]
 async fn enters((_, enter): Way, shop: &mut Shop, sales: &[Sale]) -> Result<()> {
     enter(shop, sales).await.map_err(|error| {

@@ -4,7 +4,8 @@
 //! next borrower has it after 1 tick: the same session, with the `lock_timeout` that the aborted one set, and still
 //! listening to 1 channel. With an `after_release` that resets the session both are 0 again. A session that the
 //! server ends while it is idle in the pool is replaced: the next borrower gets another session, and no error. The
-//! task is idle when it is aborted; `rollback-on-drop` and `query-timeout` abort in a transaction and in a query.
+//! task is idle when it is aborted; `databases/rollback-on-drop` and `databases/query-timeout` abort in a transaction
+//! and in a query.
 //!
 //! asyncio: pool.release, Connection.reset, cancel
 //!

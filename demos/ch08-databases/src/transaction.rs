@@ -20,7 +20,7 @@
 //! Not the same: `async with` commits when its block ends without an exception. Here the end of a block is a
 //! rollback, even after `Ok(())`; only `commit` commits, and nothing warns where it was forgotten. In both, an error
 //! of the commit itself can leave it open what was stored: the answer may be lost on its way. And after an error that
-//! was ignored a commit is a rollback, and no error (`failed-statement`).
+//! was ignored a commit is a rollback, and no error (`databases/failed-statement`).
 
 use std::future::pending;
 

@@ -5,8 +5,8 @@
 //! `spawn_blocking` and with rayon it has turns meanwhile. The two differ in how many castings are under way at once:
 //! `spawn_blocking` starts a thread for each, here 8, and they compete with the loop's thread for the cores; rayon
 //! has a thread for each core. So rayon is the better place for long calculations. `spawn_blocking` does as well
-//! behind a semaphore, as in `thread-pool`. How much sooner all are done depends on the cores that are free: with one
-//! free core, not at all.
+//! behind a semaphore, as in `executors/thread-pool`. How much sooner all are done depends on the cores that are
+//! free: with one free core, not at all.
 //!
 //! asyncio: ProcessPoolExecutor, run_in_executor
 //!
@@ -21,7 +21,7 @@
 //! Not the same: the interpreter's lock lets one thread at a time run Python code, so it takes processes to use two
 //! cores, and each argument and result is pickled and sent. In Rust the threads of one process calculate side by
 //! side. A closure takes its data along, or shares it by an `Arc`, and nothing is pickled. How large a job has to be
-//! for that, `job-size` shows.
+//! for that, `executors/job-size` shows.
 
 use std::{mem::swap, sync::Arc, time::Duration};
 

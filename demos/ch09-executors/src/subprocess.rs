@@ -166,7 +166,7 @@ fn script(text: &str, value: String) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", text, "sh", &value]);
     // A child that is given up is killed when it is dropped. Without this only its pipes would be closed, which ends
-    // a child that writes to them, and no other (see `orphans`).
+    // a child that writes to them, and no other (see `executors/orphans`).
     command.stdin(Stdio::null()).kill_on_drop(true);
     command
 }

@@ -2,10 +2,9 @@
 //!
 //! A future has one function, `poll`. It says Ready, with the result, or Pending: then nothing polls it again until
 //! its waker is called. Polled by hand, the glue below says Pending, Pending, Ready. Under `.await`, with its waker
-//! kept for whoever sets it, it takes 2 polls, however long it dries. Without a waker it is polled once, and is
-//! still awaited at the end of 3 ticks, though it was dry after 1. A future that wakes itself at once needs nobody to
-//! wake it, and is polled again and again: 101 times for 100 turns of another task. `poll_fn` makes a future of a
-//! closure.
+//! kept for whoever sets it, it takes 2 polls, however long it dries. Without a waker it is polled once, and is still
+//! awaited at the end of 3 ticks, though it was dry after 1. A future that wakes itself at once needs nobody to wake
+//! it, and is polled again and again: 101 times for 100 turns of another task. `poll_fn` makes a future of a closure.
 //!
 //! asyncio: Future.set_result, __await__, call_soon_threadsafe
 //!
@@ -19,7 +18,7 @@
 //! Not the same: in asyncio the Future has a list of callbacks, so it wakes all who await it, and no code of yours
 //! has to think of it. In Rust each future keeps wakers as its author has written it. `set_result` belongs into the
 //! loop's thread, and another thread needs `call_soon_threadsafe`; a `Waker` can be called in any thread, and that is
-//! how `mini-executor` is woken by one.
+//! how `runtime/mini-executor` is woken by one.
 
 use std::{
     future::poll_fn,

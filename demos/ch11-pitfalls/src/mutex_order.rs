@@ -20,8 +20,8 @@
 //! async with first.lock, second.lock: ...
 //! ```
 //!
-//! Not the same: nothing. asyncio deadlocks in the same way. The compiler rules out data races, and a deadlock
-//! isn't one. A transfer from an account to itself hangs with either order, as in `deadlock-on-self`.
+//! Not the same: nothing. asyncio deadlocks in the same way. The compiler rules out data races, and a deadlock isn't
+//! one. A transfer from an account to itself hangs with either order, as in `pitfalls/deadlock-on-self`.
 
 use std::time::Duration;
 
