@@ -2,8 +2,8 @@
 //!
 //! A reader asks the desk for the shelves of six books, and each look-up takes 1 tick. A comprehension with `await`
 //! in it looks concurrent and isn't: 6 ticks, with never more than 1 look-up in flight. A stream with `buffered(2)`
-//! keeps 2 in flight and takes 3 ticks, `join_all` has all 6 in flight and takes 1. Both hand out the results in the
-//! order of the books.
+//! keeps 2 in flight and takes 3 ticks. `join_all` has all 6 in flight and takes 1 (see `tasks/join`). Both hand out
+//! the results in the order of the books.
 //!
 //! asyncio: async comprehension, dict comprehension
 //!
@@ -14,8 +14,8 @@
 //!
 //! Not the same: Python allows `await` inside a comprehension, where it is easy to overlook that each one waits for
 //! the one before. In Rust a closure can't await, so `books.iter().map(|book| shelf(book).await)` doesn't compile
-//! (E0728). Whoever wants one after another writes a loop, or `then`, and sees it; whoever wants them side by side
-//! maps to futures first and says how many.
+//! (E0728). To make the calls one at a time, you write a loop, or `then`, and see it. To make them side by side, you
+//! map to futures first, and say how many run at once.
 
 use std::{cell::Cell, collections::BTreeMap};
 
@@ -78,7 +78,7 @@ fn count(t: &mut Timings, desk: &Desk) {
     t.count("in flight", desk.most.get());
 }
 
-/// Counts the look-ups that are under way. A `Cell` will do: all futures here are polled from one task.
+/// Counts the look-ups that are in flight. A `Cell` will do: all futures here are polled from one task.
 #[derive(Default)]
 struct Desk {
     in_flight: Cell<usize>,

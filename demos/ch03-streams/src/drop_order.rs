@@ -2,8 +2,9 @@
 //!
 //! A desk opens a room, then a cabinet in it, then a drawer. Held in variables they close like nested `async with`
 //! blocks: the drawer first, the room last. Held in the fields of a struct they close in the order in which the
-//! fields are declared, whatever order they were made in: declared like the variables, the room closes first, with 2
-//! things still open inside it. The cabinet moved into a `drop(…)` closes first, with its drawer still open.
+//! fields are declared, whatever order they were made in. If the room is declared first, it closes first, with 2
+//! things still open inside it; if the drawer is declared first, the drawer does. A cabinet that is moved into a
+//! `drop(…)` closes first, with its drawer still open.
 //!
 //! asyncio: AsyncExitStack, async with
 //!

@@ -1,10 +1,10 @@
 //! # A generator: `stream!`, `unfold`, or a task that sends
 //!
 //! A generator fetches 3 books, 1 tick each, and its reader needs 1 tick to shelve each of them. With `stream!` and
-//! `unfold` the next fetch begins when the reader asks for the next book: 6 ticks. A task behind a channel fetches it
-//! while the reader is busy: 4 ticks. The other difference shows when the reader leaves in the middle of the second
-//! fetch. With `stream!` and `unfold` that fetch is dropped at its `.await`: 0 are left running. The task isn't part
-//! of the reader, and its fetch goes on: 1 is left running.
+//! `unfold` the next fetch begins when the reader asks for the next book: 6 ticks. A task that sends the books into a
+//! channel (see `queues/bounded`) fetches it while the reader is busy: 4 ticks. The other difference shows when the
+//! reader leaves in the middle of the second fetch. With `stream!` and `unfold` that fetch is dropped at its
+//! `.await`: 0 are left running. The task isn't part of the reader, and its fetch goes on: 1 is left running.
 //!
 //! asyncio: async generator, yield
 //!
@@ -17,10 +17,10 @@
 //! ```
 //!
 //! Not the same: a Python reader that is cancelled raises CancelledError in the generator's `await`, and the
-//! generator's clean-up may await; a Rust stream is dropped (see `left-early`). Stable Rust has no `yield`. `stream!`
-//! is a macro of the crate async-stream that lets you write it. Without a macro a generator is a state and a function
-//! from one state to the next (`unfold`), a task that sends into a channel, or `poll_next` written by hand (see
-//! `iterator`).
+//! generator's clean-up may await; a Rust stream is dropped (see `streams/left-early`). Stable Rust has no `yield`.
+//! `stream!` is a macro of the crate async-stream that lets you write it. Without a macro a generator is a state and
+//! a function from one state to the next (`unfold`), a task that sends into a channel, or `poll_next` written by hand
+//! (see `streams/iterator`).
 
 use anyhow::Result;
 use async_stream::stream;

@@ -1,11 +1,11 @@
 //! # A guard: `Drop` runs at every ending, and can't wait
 //!
 //! A desk opens a ledger for each loan. Closing it sends the loan to the catalogue, which takes 1 tick. Four desks
-//! make 2 loans each, and end by a return, an error, a `break` and a cancel. `Drop` runs for all 8 ledgers. But it
-//! isn't an `async fn`, so it can't wait until a loan is sent. If `close` is never called, all 8 loans are lost. With
+//! make 2 loans each, and end by a return, an error, a `break` and a cancel. `Drop` runs for all 8 ledgers, but it
+//! can't wait until a loan is sent (see `tasks/cancel`). If `close` is never called, all 8 loans are lost. With
 //! `close` on the last line 3 are lost, since an error, a `break` and a cancel don't get there. With `close` before
-//! the `?` and the `break` only the cancelled desk loses one. If `Drop` starts a task that sends the loan, and the
-//! program waits for these tasks before it ends, 0 are lost.
+//! the `?` and the `break` only the cancelled desk loses one. If `Drop` spawns a task that sends the loan, and the
+//! program waits for these tasks before it ends (see `tasks/task-group` for the `TaskTracker`), 0 are lost.
 //!
 //! asyncio: `__aenter__`, `__aexit__`, async with, finally
 //!
@@ -51,11 +51,11 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     let desks = t.time("close before the ?", exactly(5), desks).await;
     count(t, &desks);
 
-    // The first form again, but `Drop` has a place to start tasks. The task of the cancelled desk begins when the 5
+    // The first form again, but `Drop` has a place to spawn tasks. The task of the cancelled desk begins when the 5
     // ticks are over. Waiting for it takes 1 tick more.
     let tasks = Some(TaskTracker::new());
     let desks = at_every_ending(forgets_to_close, tasks, 5.0);
-    let desks = t.time("Drop starts a task", sum([5, 1]), desks).await;
+    let desks = t.time("Drop spawns a task", sum([5, 1]), desks).await;
     count(t, &desks);
     Ok(())
 }
@@ -149,7 +149,7 @@ const ENDINGS: [Ending; 4] = [Ending::Return, Ending::Error, Ending::Break, Endi
 
 struct Desk {
     ending: Ending,
-    /// Where `Drop` may start a task.
+    /// Where `Drop` may spawn a task.
     tasks: Option<TaskTracker>,
     drops: AtomicUsize,
     sent: AtomicUsize,
@@ -240,9 +240,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_task_started_by_drop_sends_what_is_left_and_outlives_a_cancelled_desk() {
-        let t = assert_ends("Drop starts a task", "forgets_to_close", [0, 0, 0, 0]).await;
-        let last = t["Drop starts a task"].lane("send(2, Cancel)");
+    async fn a_task_spawned_by_drop_sends_what_is_left_and_outlives_a_cancelled_desk() {
+        let t = assert_ends("Drop spawns a task", "forgets_to_close", [0, 0, 0, 0]).await;
+        let last = t["Drop spawns a task"].lane("send(2, Cancel)");
         assert_eq!((last.start, last.end), (ticks(5), ticks(6)));
     }
 

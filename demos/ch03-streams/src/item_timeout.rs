@@ -1,9 +1,9 @@
-//! # A limit of time for each item of a stream
+//! # A time limit for each item of a stream
 //!
-//! Three books take 1, 3 and 1 ticks, and the reader's patience is 2. `timeout` on a stream looks at each item by
-//! itself: the delay of the second book becomes an item, 1 `Err` beside 3 books, and the stream goes on. All books
-//! are there after 5 ticks, as without a limit. Where the first `Err` is to be the end, the reader stops there: 1
-//! book in 3 ticks.
+//! Three books take 1, 3 and 1 ticks, and the reader's patience is 2. `timeout` on a stream measures the wait for
+//! each item by itself. When the second book is late, an `Err` comes as an item of its own, and the stream goes on: 3
+//! books and 1 `Err`, all in 5 ticks, as without a limit. A reader may also stop at the first `Err`: 1 book in 3
+//! ticks.
 //!
 //! asyncio: timeout, anext
 //!
@@ -16,8 +16,9 @@
 //! ```
 //!
 //! Not the same: in Python the timeout cancels `anext`, and that ends an async generator in the middle of its wait:
-//! the loop above gets 1 book of 3. In Rust `timeout` is a stream around the stream. Its `Err` cancels nothing, and
-//! the wait for the next book goes on. There is one `Err` for a book that is late, however late it is.
+//! the loop above gets 1 book of 3. In Rust this `timeout` is a stream around the stream. Its `Err` cancels nothing,
+//! unlike the `Err` of the function in `tasks/timeout`, and the wait for the next book goes on. There is one `Err`
+//! for a book that is late, however late it is.
 
 use anyhow::Result;
 use timing::{Timings, law::sum, ticks};

@@ -17,8 +17,8 @@
 //! ```
 //!
 //! Not the same: Rust has no `async for`; it is `while let Some(book) = belt.next().await`. The end is a value and no
-//! exception. And `poll_next` doesn't wait: it says whether there is an item now, and if not, makes sure that the
-//! task is woken when there may be one. Here the belt's timer does that.
+//! exception. And `poll_next` doesn't wait. It says whether there is an item now. If there is none, it stores the
+//! task's waker, by which the task is polled again later (see `runtime/waker`): here in the belt's timer.
 
 use std::{
     collections::VecDeque,
@@ -82,7 +82,7 @@ fn shelve(book: u32) {
     info!("on its shelf");
 }
 
-/// Good for a `while let`, and for nothing else: the adaptors ask for a `Stream`.
+/// Good for a `while let` only: the adaptors ask for a `Stream`.
 struct Hatch {
     books: VecDeque<u32>,
 }
@@ -126,8 +126,8 @@ impl Stream for Belt {
         if self.books.is_empty() {
             return Poll::Ready(None);
         }
-        // `ready!` returns `Pending` from here, after `poll_tick` has stored the waker in the timer. Without a stored
-        // waker nobody would poll this stream again.
+        // `ready!` returns `Pending` from here, after `poll_tick` has stored the waker in the timer. Without it
+        // nobody would poll this stream again.
         ready!(self.clock.poll_tick(cx));
         Poll::Ready(self.books.pop_front())
     }

@@ -1,11 +1,11 @@
 //! # Leaving a stream: which of its clean-up runs
 //!
-//! A generator reads from a drawer, and closing the drawer takes 1 tick. Four readings leave it in four ways: by
-//! `break`, by a cancel, at an error, at the end. `Drop` runs at all 4. The `.await` that closes the drawer runs
-//! only at the end: 3 of 4 are never closed. A task behind a channel closes all 4, but 3 of them are still open when
-//! the reading returns, and 2 books are fetched that nobody reads, since the task notices at its next `send` that
-//! its reader is gone. A task that also waits for `sender.closed()`, and that is awaited, fetches 0 in vain and
-//! leaves 0 open.
+//! A generator (`try_stream!` is `stream!` with a `?` in it) reads from a drawer, and closing the drawer takes 1
+//! tick. Four readings leave it in four ways: by `break`, by a cancel, at an error, at the end. `Drop` runs at all 4.
+//! The `.await` that closes the drawer runs only at the end: 3 of 4 are never closed. A task that sends the books
+//! into a channel (see `streams/generator`) closes all 4, but 3 of them are still open when the reading returns. It
+//! notices only at its next `send` that its reader is gone, so 2 books are fetched in vain. A task that also waits
+//! for `sender.closed()`, and that is awaited, fetches 0 in vain and leaves 0 open.
 //!
 //! asyncio: aclose, aclosing, GeneratorExit
 //!
@@ -20,8 +20,8 @@
 //!
 //! Not the same: `finally` may await. An error or a cancel inside the generator runs it at once; after a `break` the
 //! event loop runs it later, or `aclosing` at the end of its block. A Rust stream that is left is dropped at the
-//! `.await` or `yield` where it stands, and `Drop` can't await. Work that has to wait needs an owner who isn't
-//! dropped.
+//! `.await` or `yield` where it stands, and `Drop` can't await. Work that has to wait needs an owner that isn't
+//! dropped, as in `streams/with-connection`.
 
 use std::sync::{
     Arc,
@@ -208,7 +208,7 @@ fn count(t: &mut Timings, logs: &[Arc<Log>]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures_util::{StreamExt, stream::try_unfold};
+    use futures_util::StreamExt;
     use timing::report::Value;
 
     const NOT_CLOSED: &str = "Returned: never, Cancelled: never, Failed: never, Returned: before";
@@ -261,26 +261,6 @@ mod tests {
         assert_eq!(counts(&t, form), [0, 4, 0, 0]);
         assert_eq!(t[form].lane("close(Break)").start, ticks(2));
         assert_eq!(t[form].elapsed, ticks(11.5));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_state_in_unfold_is_left_like_a_generator() {
-        let mut t = Timings::default();
-        let readings = four_readings(|drawer| {
-            let books = try_unfold((drawer, 0), async |(drawer, next)| {
-                let Some(&book) = drawer.books.get(next) else {
-                    drawer.close().await;
-                    return Ok(None);
-                };
-                let book = drawer.fetch(book).await?;
-                Ok(Some((book, (drawer, next + 1))))
-            });
-            (books.boxed(), None)
-        });
-        let logs = t.time("try_unfold", None, readings).await.unwrap();
-        count(&mut t, &logs);
-        assert_eq!(closed(&t, "try_unfold"), NOT_CLOSED);
-        assert_eq!(counts(&t, "try_unfold"), [0, 4, 3, 3]);
     }
 
     #[tokio::test(start_paused = true)]

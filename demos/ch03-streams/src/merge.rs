@@ -17,8 +17,9 @@
 //!
 //! Not the same: asyncio has no merge; it takes a task for each stream, and a queue. `merge` makes no task. A loop
 //! around `select!` with two `next()` gives the same order here; when both are ready it picks at random, unless it
-//! says `biased`. In each round the `next()` that loses is dropped. It only borrows its stream, which goes on where
-//! it was. In Python a cancelled `anext` ends an async generator (see `item-timeout`).
+//! says `biased` (see `tasks/branch-order`). In each round the `next()` that loses is dropped. It only borrows its
+//! stream, which goes on where it was. In Python a cancelled `anext` ends an async generator (see
+//! `streams/item-timeout`).
 
 use std::pin::pin;
 
@@ -65,7 +66,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
 /// Worth writing when the two streams have items of different types, or when each of them is treated differently.
 async fn selects(counter: impl Stream<Item = u32>, drop_box: impl Stream<Item = u32>) -> Vec<u32> {
     // Every round asks both streams, even one that has ended. What a stream does then is unspecified: it may panic or
-    // wait forever. A fused one answers `None` again.
+    // wait for ever. A fused one answers `None` again.
     let (mut counter, mut drop_box) = (pin!(counter.fuse()), pin!(drop_box.fuse()));
     let mut books = Vec::new();
     loop {

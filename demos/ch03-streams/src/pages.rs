@@ -15,9 +15,9 @@
 //! async for book in books(): ...    # left by break
 //! ```
 //!
-//! Not the same: an async generator that is left early is closed later, by the event loop, since closing it has to
-//! run its `finally`. A stream that is left is dropped there and then, with whatever it has under way. And Rust has
-//! `take`, `skip`, `filter` and the like for streams as it has for iterators, in `StreamExt`.
+//! Not the same: an async generator that is left early is closed later, by the event loop. A stream that is left is
+//! dropped at once, with the fetches that it has under way (see `streams/left-early`). And Rust has `take`, `skip`,
+//! `filter` and the like for streams as it has for iterators, in `StreamExt`.
 
 use std::cell::Cell;
 

@@ -3,9 +3,9 @@
 //! Two catalogues answer the same question, one after 1 tick and one after 2. A generic function is compiled for each
 //! of them, and each future has a size of its own: over 1 000 bytes for the archive, which holds a page of 1 KiB
 //! while it waits, and far less for the card index. Behind `dyn` both need the same size. So each call puts its
-//! future in a box, and the caller holds 16 bytes for either (two addresses of 64 bits). Where a task is to wait for
-//! them, the trait has to say that its futures are `Send`. The card index holds an `Rc` and can't, so there two
-//! archives are asked.
+//! future in a box, and the caller holds 16 bytes for either (two addresses of 64 bits). If the futures are to be
+//! spawned, the trait has to say that they are `Send` (see `tasks/what-spawn-asks`). The card index holds an `Rc`
+//! while it waits, so there two archives are asked.
 //!
 //! asyncio: ABC, Protocol, abstractmethod
 //!

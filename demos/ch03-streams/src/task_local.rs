@@ -1,9 +1,9 @@
 //! # Task-local values: what a task sees without being told
 //!
-//! Every line the desk writes is to carry the number of the reader it is for, and nobody wants to hand the number
-//! through every call. `task_local!` holds it for as long as a scope is polled: 2 calls deep, and in both halves of a
-//! `join!`, the number is there. A task that is spawned inside the scope doesn't see it: 0 of 2 look-ups. The number
-//! has to be taken along, by a scope of the task's own: 2 of 2.
+//! Each line that a desk writes should carry the number of the reader it is for, without an argument for it in every
+//! call. `task_local!` holds the number while a scope is polled. What is called in the scope sees it, 2 calls deep
+//! and in both halves of a `join!`: 2 of 2 look-ups. A task that is spawned in the scope doesn't: 0 of 2. A task with
+//! a scope of its own sees it again: 2 of 2.
 //!
 //! asyncio: contextvars, ContextVar, copy_context
 //!
@@ -16,7 +16,8 @@
 //!
 //! Not the same: `create_task` copies the context, so every task inherits every variable. tokio copies nothing. A
 //! value is there in the future that `scope` makes and nowhere else, and it can't be set, only shadowed by a scope
-//! inside. For a number on every log line a `tracing` span will do.
+//! inside. For a number on every log line a `tracing` span will do (see `tasks/names`, and `runtime/span-in-task` for
+//! a task).
 
 use anyhow::Result;
 use timing::{Timings, law::exactly, ticks};

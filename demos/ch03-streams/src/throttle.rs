@@ -2,8 +2,9 @@
 //!
 //! `throttle(1)` hands out one item a tick at most, and drops none: 4 books that are all ready come at 0, 1, 2 and 3
 //! ticks, and the end comes at 4. A stream that does nothing until it is polled stands still during the gap. So a
-//! book that takes 2 ticks comes every 3 ticks: 3 books and the end take 9. If a task waits for the books, gap and
-//! wait overlap: the books come every 2 ticks, and 3 books and the end take 7.
+//! book that takes 2 ticks comes every 3 ticks: 3 books and the end take 9. If a task waits for the books and sends
+//! them (see `streams/generator`), gap and wait overlap: the books come every 2 ticks, and 3 books and the end take
+//! 7.
 //!
 //! asyncio: async for
 //!

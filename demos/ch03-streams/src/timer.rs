@@ -3,8 +3,8 @@
 //! A loan is 2 ticks to find the book and 1 tick to stamp it. A guard takes the time when it is made, and its `Drop`
 //! reports how long it has lived. Three guards, for the finding, the stamping and the whole loan, report 2, 1 and 3
 //! ticks. After an error at 2 ticks the two that have begun report 2 and 2, and after a cancel at 1 tick they report
-//! 1 and 1. The guard needs a variable: bound to `_` it is dropped in the line that makes it, and reports 0 for a
-//! loan of 3 ticks.
+//! 1 and 1. The guard needs a variable. Bound to `_` it is dropped in the line that makes it (see
+//! `pitfalls/let-underscore`), and reports 0 for a loan of 3 ticks.
 //!
 //! asyncio: contextmanager, perf_counter
 //!
@@ -17,8 +17,9 @@
 //! ```
 //!
 //! Not the same: without `try` and `finally` the Python timer reports nothing after an error or a cancel. `Drop`
-//! needs no such care. A `with` block says where the time ends; a guard ends with the block it stands in, in reverse
-//! order, or earlier by `drop(guard)`. Reporting needs no `await`, so this clean-up fits into `Drop` (see `guard`).
+//! needs no such care. A `with` block says where the time ends; a guard ends with the block it stands in, or earlier
+//! by `drop(guard)`. Several guards end in reverse order (see `streams/drop-order`). Reporting needs no `await`, so
+//! this clean-up fits into `Drop` (see `streams/guard`).
 
 use std::{cell::RefCell, time::Duration};
 

@@ -1,9 +1,10 @@
 //! # Two at a time: in their order, or as they are ready
 //!
-//! Four look-ups take 3, 1, 1 and 2 ticks. `then` makes one after another, 7 ticks. `buffered(2)` has 2 in flight and
-//! keeps the order of the list, 5 ticks: a result that is ready before its turn still counts as one of the two, so no
-//! other look-up begins. `buffer_unordered(2)` also has 2 in flight and hands out each result when it is ready, 4
-//! ticks: another look-up begins at once. Its order is 4 15 31 92, so each result has to say what it belongs to.
+//! Four look-ups take 3, 1, 1 and 2 ticks. `then` makes one look-up after another: 7 ticks. `buffered(2)` has 2 in
+//! flight and keeps the order of the list: 5 ticks. A result that is ready before those ahead of it still counts as
+//! one of the two, so no other look-up begins. `buffer_unordered(2)` also has 2 in flight and hands out each result
+//! when it is ready: 4 ticks, since another look-up begins at once. Its order is 4 15 31 92, so each result has to
+//! say what it belongs to.
 //!
 //! asyncio: as_completed
 //!
@@ -17,9 +18,9 @@
 //! ```
 //!
 //! Not the same: `as_completed` makes a task for every call at once, and the semaphore lets two of them go on. Here
-//! no future is made before there is room for it, so the list may be endless. No task is made either: the futures
-//! borrow the desk, and all are polled from one task. A bound of 0 isn't an error. It never begins anything, and the
-//! stream never ends.
+//! no future is made before it may begin, so the list may be endless. No task is made either: the futures borrow the
+//! desk, and all are polled from one task (what that means for a slow reader: `pitfalls/buffered-stall`). A bound of
+//! 0 isn't an error. It never begins anything, and the stream never ends.
 
 use std::cell::Cell;
 

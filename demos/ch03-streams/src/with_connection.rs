@@ -3,9 +3,9 @@
 //! The catalogue keeps a session open until the desk closes its connection, which takes 1 tick. The function
 //! `with_connection` takes the desk's work as a closure, and closes after it. When it returns, with a result or an
 //! error, the close has finished: 0 sessions are open. If its caller stops waiting, after a `break` or a timeout, the
-//! call is dropped: no line after its `.await` runs, only `Drop`, and 1 session stays open. `with_owner` gives the
-//! connection to a task. If this call is dropped, the task is told to stop the work and to close. The close ends a
-//! tick later, and then 0 sessions are open, provided that the program waits for the task.
+//! call is dropped: only `Drop` runs (see `streams/guard`), and 1 session stays open. `with_owner` gives the
+//! connection to a task. If this call is dropped, a token tells the task to stop the work and to close (see
+//! `tasks/cancel`). The close ends a tick later. If the program waits for that, 0 sessions are open at the end.
 //!
 //! asyncio: asynccontextmanager
 //!
