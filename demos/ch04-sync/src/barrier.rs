@@ -11,14 +11,14 @@
 //! ```python
 //! door = asyncio.Barrier(3)
 //!
-//! place = await door.wait()    # 0, 1 or 2, for each another
+//! place = await door.wait()    # 0, 1 or 2: each clerk gets another one
 //! leads = place == 0
 //! ```
 //!
 //! Not the same: asyncio takes a cancelled waiter off its count, tokio's `Barrier` doesn't: its `wait` isn't
-//! cancel-safe, so it doesn't belong under a `timeout` or into a `select!`. There is no `abort` and no `reset`, and
-//! no BrokenBarrierError. In asyncio every waiter is told its place; in tokio one of them is the leader, and which
-//! one isn't promised. `Door` has neither leader nor rounds: it opens once and stays open.
+//! cancel-safe, so it doesn't belong under a `timeout` or into a `select!` (see `tasks/select`). There is no `abort`
+//! and no `reset`, and no BrokenBarrierError. In asyncio every waiter is told its place; in tokio one of them is the
+//! leader, and which one isn't promised. `Door` has neither leader nor rounds: it opens once and stays open.
 
 use anyhow::Result;
 use timing::{Timings, law::exactly, report::Ended, tick, ticks};
@@ -32,7 +32,7 @@ const CLERKS: usize = 3;
 
 pub async fn run(t: &mut Timings) -> Result<()> {
     let barrier = Barrier::new(CLERKS);
-    // Whenever one of its futures is woken, `join!` polls them all, in vain: the marks inside the lanes.
+    // The marks inside the lanes: when one future is woken, `join!` polls them all (see `tasks/join`).
     let clerks = async {
         tokio::join!(
             arrives(1, waits_at_barrier(&barrier, "Ada")),
@@ -127,7 +127,7 @@ fn count(t: &mut Timings, label: &str) {
     let opens = inside().map(|lane| lane.end.div_duration_f64(tick()));
     let opens = opens.reduce(f64::min).unwrap_or(f64::INFINITY);
     let (went_in, waits) = (inside().count(), lanes.len());
-    t.count("opens at", opens);
+    t.count("opens at tick", opens);
     t.count("went in", went_in);
     t.count("abandoned waits", waits - went_in);
 }
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_comes_after_the_opening_belongs_to_a_new_round() {
+    async fn a_clerk_that_comes_after_the_opening_belongs_to_a_new_round() {
         let barrier = Barrier::new(CLERKS);
         let clerks = join_all((0..2 * CLERKS).map(|_| barrier.wait())).await;
         assert_eq!(clerks.iter().filter(|clerk| clerk.is_leader()).count(), 2);

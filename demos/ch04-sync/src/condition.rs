@@ -2,9 +2,10 @@
 //!
 //! Six tellers each put a cheque on a tray that holds three, and six clerks each take one. A teller who finds the
 //! tray full waits until it changes, and so does a clerk who finds it empty. Tokio has no `Condition`; a
-//! `std::sync::Mutex` and a `Notify` make one, if two lines stand in the right order. To register is to call
-//! `notified()`. If you look at the tray before you register, you miss a change that happens in between: 3 of 6
-//! cheques arrive, and 6 people wait for ever. If you register before you look, all 6 arrive.
+//! `std::sync::Mutex` and a `Notify` (see `sync/event`) make one, if two lines stand in the right order. To register
+//! is to call `notified()`. If you look at the tray before you register, you miss a change that happens in between: 3
+//! of 6 cheques arrive, and 6 people wait for ever. If you register before you look, all 6 arrive. They also arrive
+//! through two semaphores (see `sync/semaphore`) or a channel (see `queues/bounded`).
 //!
 //! asyncio: Condition, Condition.wait_for, Condition.notify_all
 //!
@@ -17,7 +18,7 @@
 //!
 //! Not the same: in asyncio no other task can run between the look and the wait, since there is no `await` between
 //! them. On a multi-thread runtime another thread can run between any two lines; here a `yield_now` stands for it.
-//! The last two forms need no registering: a permit or a cheque that nobody waits for yet is kept. All forms run
+//! Semaphores and channel need no registering: a permit or a cheque that nobody waits for yet is kept. All forms run
 //! under 10 000 schedules of several threads: `cargo run -p schedules --features shuttle`.
 
 use std::{
@@ -102,7 +103,7 @@ impl Watched {
     /// clerk could go on.
     pub async fn wait_for<T>(&self, attempt: impl Fn(&mut VecDeque<u32>) -> Option<T>) -> T {
         loop {
-            // `notify_waiters` reaches whoever called `notified` before it, even if nobody has awaited that yet.
+            // `notify_waiters` reaches every `notified()` that was called before it, even one that isn't awaited yet.
             let changed = self.changed.notified(); // <- the difference
             // In a line of its own, so that the lock is free again before anybody is woken.
             let done = attempt(&mut locked(&self.cheques));
@@ -116,7 +117,7 @@ impl Watched {
         }
     }
 
-    /// The same lines in another order. `notify_waiters` leaves nothing behind for those who register later.
+    /// The same lines in another order. `notify_waiters` leaves nothing behind for a task that registers later.
     pub async fn look_first<T>(&self, attempt: impl Fn(&mut VecDeque<u32>) -> Option<T>) -> T {
         loop {
             let done = attempt(&mut locked(&self.cheques));
@@ -156,9 +157,9 @@ impl Counted {
 
     pub async fn put(&self, cheque: u32) {
         let place = self.places.acquire().await.expect(OPEN);
-        // The cheque before its permit: who has the permit relies on the cheque.
+        // The cheque before its permit: a clerk with a permit relies on the cheque.
         locked(&self.cheques).push_back(cheque);
-        // The place is given back by whoever takes the cheque, not at the end of this scope.
+        // The place is given back in `take`, not at the end of this scope.
         place.forget();
         self.filled.add_permits(1);
     }
@@ -229,7 +230,7 @@ impl Log {
         let log = self.0.borrow();
         t.count("taken", log.matches('C').count());
         t.count("wait for ever", 2 * PAIRS as usize - log.len());
-        t.count("put and taken", log.as_str());
+        t.count("P put, C taken", log.as_str());
     }
 }
 

@@ -1,11 +1,12 @@
 //! # An event: a state that lasts, or a wake-up that doesn't
 //!
-//! Three customers wait for a bank to open, which it does after 2 ticks. A `watch`, a `Notify` and a
-//! `CancellationToken` let all 3 in at 2. If the bank opens before they come, the `watch` and the token let in 3 at
-//! once, since they keep their state. `notify_waiters` wakes only those who wait at that moment: it lets in 0. Two
-//! calls of `notify_one` store one wake-up, not two: they let in 1. If a `watch` is set and cleared with no `.await`
-//! in between, it lets in 0: on this one thread nobody can look before it is cleared. If it is set, cleared
-//! overnight and set again, it lets in 3 on each of two days.
+//! Three customers wait for a bank that opens after 2 ticks. A `watch` (a value whose changes can be waited for, see
+//! `queues/watch`), a `Notify` (wake-ups, and no value) and a `CancellationToken` (see `tasks/cancel`) let all 3 in
+//! at 2. If the bank opens before they come, the `watch` and the token let in 3 at once, since they keep their state.
+//! `notify_waiters` wakes only the tasks that wait at that moment: it lets in 0. Two calls of `notify_one` store one
+//! wake-up, not two: they let in 1. If a `watch` is set and cleared with no `.await` in between, it lets in 0: on
+//! this one thread nobody can look before it is cleared. If it is set, cleared overnight and set again, it lets in 3
+//! on each of two days.
 //!
 //! asyncio: Event
 //!
@@ -15,10 +16,10 @@
 //! opening.set(); opening.clear()    # wakes all three
 //! ```
 //!
-//! Not the same: asyncio's Event keeps a state for those who come later, and its `set` also lets in all who wait,
+//! Not the same: asyncio's Event keeps a state for tasks that come later, and its `set` also wakes all that wait,
 //! even if `clear` follows at once. tokio has a type for each. A `watch` keeps a state that can be set and cleared;
-//! each customer looks at it when it has a turn. `notify_waiters` lets in all who wait and keeps nothing, as `set`
-//! and `clear` together do in asyncio. A `CancellationToken` is set once and never cleared.
+//! each task looks at it when it has a turn. `notify_waiters` wakes all that wait and keeps nothing, as `set` and
+//! `clear` together do in asyncio. A `CancellationToken` is set once and never cleared.
 
 use anyhow::Result;
 use futures_util::future::join_all;
@@ -66,7 +67,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     t.count("let in", let_in);
 
     let bell = Notify::new();
-    // <- the difference: the bell rings before they come, and who comes later can't see that it has rung.
+    // <- the difference: the bell rings before they come, and leaves nothing behind that they could see.
     let visits = bank_first(|| bell.notified(), || bell.notify_waiters());
     let law = exactly(PATIENCE);
     let let_in = t.time("notify_waiters before", law, visits).await;

@@ -1,4 +1,4 @@
-//! # A guard that is held over a wait
+//! # A guard that is held across a wait
 //!
 //! Two clerks each make a deposit and then wait for a receipt, 1 tick. If they hold a `std::sync::MutexGuard` while
 //! they wait, the second clerk blocks the thread until the lock is free, and the first one needs that thread to go
@@ -16,10 +16,10 @@
 //!     await receipt()
 //! ```
 //!
-//! Not the same: Python runs the first form without a word. In Rust a future that holds this guard over an `.await`
-//! isn't `Send`, so `tokio::spawn` refuses it ("future cannot be sent between threads safely"). `block_on`, as here,
-//! doesn't ask for `Send`: the code compiles and freezes. Clippy's `await_holding_lock`, on by default, sees it
-//! either way.
+//! Not the same: Python runs the first form without a warning. In Rust a future that holds this guard across an
+//! `.await` isn't `Send`, so `tokio::spawn` refuses it ("future cannot be sent between threads safely", see
+//! `tasks/what-spawn-asks`). `block_on`, as here, doesn't ask for `Send`: the code compiles and freezes. Clippy's
+//! `await_holding_lock`, on by default, sees it either way.
 
 use std::{io::Write, sync::Mutex as StdMutex, time::Duration};
 
@@ -41,17 +41,17 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     // Nothing in this process could end a thread that is blocked on a lock that only it can release. So another
     // process runs it, and the timeline has no lanes of it.
     let frozen = chapter::apart("held_guard::freezes", PATIENCE);
-    let frozen = t.time("std, over the wait", none(), frozen).await?;
+    let frozen = t.time("std, across the wait", none(), frozen).await?;
     t.count("receipts", frozen.said.len());
     t.count("killed", if frozen.killed { "yes" } else { "no" });
-    t.count("Send", Is(std_over_the_wait(1, &StdMutex::new(0))).send());
+    t.count("Send", Is(std_across_the_wait(1, &StdMutex::new(0))).send());
 
     let account = Mutex::new(0);
-    let both = [1, 2].map(|clerk| tokio_over_the_wait(clerk, &account));
-    let receipts = t.time("tokio, over the wait", sum([1, 1]), join_all(both));
+    let both = [1, 2].map(|clerk| tokio_across_the_wait(clerk, &account));
+    let receipts = t.time("tokio, across the wait", sum([1, 1]), join_all(both));
     let receipts = receipts.await.len();
     t.count("receipts", receipts);
-    t.count("Send", Is(tokio_over_the_wait(1, &Mutex::new(0))).send());
+    t.count("Send", Is(tokio_across_the_wait(1, &Mutex::new(0))).send());
 
     let account = StdMutex::new(0);
     let both = [1, 2].map(|clerk| std_before_the_wait(clerk, &account));
@@ -66,7 +66,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
 pub fn freezes() -> Result<()> {
     let account = StdMutex::new(0);
     let both = [1, 2].map(async |clerk| {
-        let balance = std_over_the_wait(clerk, &account).await;
+        let balance = std_across_the_wait(clerk, &account).await;
         writeln!(std::io::stdout(), "{balance}")
     });
     let runtime = Builder::new_current_thread().enable_time().build()?;
@@ -76,16 +76,16 @@ pub fn freezes() -> Result<()> {
 
 #[expect(clippy::await_holding_lock, reason = "the lesson")]
 #[instrument(ret, skip(account))]
-async fn std_over_the_wait(clerk: u32, account: &StdMutex<u32>) -> u32 {
+async fn std_across_the_wait(clerk: u32, account: &StdMutex<u32>) -> u32 {
     let mut balance = account.lock().expect(NO_PANIC); // <- the difference
     *balance += 1;
     writes_the_receipt().await;
     *balance
 }
 
-/// The second clerk waits for this lock as one waits for a timer: the thread is free meanwhile.
+/// The second clerk is suspended while it waits for this lock: the thread is free meanwhile.
 #[instrument(ret, skip(account))]
-async fn tokio_over_the_wait(clerk: u32, account: &Mutex<u32>) -> u32 {
+async fn tokio_across_the_wait(clerk: u32, account: &Mutex<u32>) -> u32 {
     let mut balance = account.lock().await; // <- the difference
     *balance += 1;
     writes_the_receipt().await;
@@ -93,7 +93,7 @@ async fn tokio_over_the_wait(clerk: u32, account: &Mutex<u32>) -> u32 {
 }
 
 /// The block ends the guard's life. `drop(balance)` would release the lock as well, but the compiler would still
-/// count the guard among what the future holds over the wait.
+/// count the guard among what the future holds across the wait.
 #[instrument(ret, skip(account))]
 async fn std_before_the_wait(clerk: u32, account: &StdMutex<u32>) -> u32 {
     let balance = {
@@ -110,7 +110,7 @@ async fn writes_the_receipt() {
 }
 
 /// Whether a future is `Send`, which `tokio::spawn` asks for. Rust looks at a type's own methods before those of its
-/// traits, and only a future that is `Send` has the own one.
+/// traits, and `Is` has a `send` of its own only around a future that is `Send`.
 struct Is<F>(F);
 
 impl<F: Send> Is<F> {

@@ -1,4 +1,4 @@
-//! Sharing without tearing.
+//! Data that several tasks share, and waiting for each other.
 
 mod barrier;
 mod condition;

@@ -1,4 +1,4 @@
-//! # Made once, by the first who needs it
+//! # Made once, by the first task that needs it
 //!
 //! Ten clerks need a connection to the ledger, which takes 1 tick to make, and one connection is enough for all. If
 //! each clerk looks whether there is one and then connects, all ten look before the first has connected: 10
@@ -18,8 +18,8 @@
 //! ```
 //!
 //! Not the same: asyncio has no type for it. A cached Task works while nothing goes wrong. If it fails, the cache
-//! keeps the failed Task, and all who await it get its exception, later callers too. If one who awaits it is
-//! cancelled, so is the Task, and with it all others who await it. A `OnceCell` keeps a value and no failure.
+//! keeps the failed Task, and each caller gets its exception, later ones too. If a caller is cancelled, so is the
+//! Task (see `tasks/shield`), and with it all the other callers. A `OnceCell` keeps a value and no failure.
 
 use std::sync::{
     Arc,
@@ -67,12 +67,12 @@ pub async fn run(t: &mut Timings) -> Result<()> {
 
 #[instrument(ret, err, skip(bank))]
 async fn looks_and_connects(clerk: u32, bank: Arc<Bank>) -> Result<u32> {
-    if let Some(connection) = *bank.slot.lock().await {
+    if let Some(connection) = *bank.connection.lock().await {
         return Ok(connection);
     }
     // <- the difference: the lock is released, so the next clerk looks before this one has connected
     let connection = bank.connect().await?;
-    *bank.slot.lock().await = Some(connection);
+    *bank.connection.lock().await = Some(connection);
     Ok(connection)
 }
 
@@ -80,7 +80,7 @@ async fn looks_and_connects(clerk: u32, bank: Arc<Bank>) -> Result<u32> {
 #[instrument(ret, err, skip(bank))]
 async fn connects_once(clerk: u32, bank: Arc<Bank>) -> Result<u32> {
     let connection = bank.cell.get_or_try_init(|| bank.connect());
-    // If the attempt fails, or this future is dropped, the cell stays empty, and the clerk who has waited longest
+    // If the attempt fails, or this future is dropped, the cell stays empty, and the clerk that has waited longest
     // calls a closure of its own.
     Ok(*connection.await?)
 }
@@ -132,7 +132,7 @@ struct Served {
 
 #[derive(Default)]
 struct Bank {
-    slot: Mutex<Option<u32>>,
+    connection: Mutex<Option<u32>>,
     cell: OnceCell<u32>,
     /// How many attempts fail before one succeeds.
     refuses: u32,

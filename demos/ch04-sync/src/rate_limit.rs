@@ -10,14 +10,15 @@
 //! ```python
 //! limit = asyncio.Semaphore(2)
 //!
-//! async with limit:               # at most two at once, no matter how many start per second
+//! async with limit:               # at most two at once, however many begin in a second
 //!     await transfer()
 //! ```
 //!
-//! Not the same: neither asyncio nor tokio has a rate limit, but one can be made of tokio's `interval`: each time it
-//! fires, one caller gets a token. By default it makes up for the times when nobody waited for it: after a pause of
-//! 4 ticks 9 tokens are due, and all 8 transfers begin at once. So it is reset after each token. Then it saves up one
-//! token at most, and is stricter than the limit: no two transfers begin together, though 2 a tick are accepted.
+//! Not the same: neither asyncio nor tokio has a rate limit, but one can be made of tokio's `interval` (see
+//! `tasks/periodic`): each time it fires, one caller gets a token. By default it makes up for the times when nobody
+//! waited for it: after a pause of 4 ticks 9 tokens are due, and all 8 transfers begin at once. So it is reset after
+//! each token. Then it saves up one token at most, and is stricter than the limit: no two transfers begin together,
+//! though 2 a tick are accepted.
 
 use std::time::Duration;
 
@@ -52,7 +53,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
         let transfers = (1..=TRANSFERS).map(|number| with_a_token(bucket.token(), number, time));
         let label = format!("{kind}, a token each");
         let law = sum([LAST_TOKEN, time]);
-        // Whenever one of its futures is woken, `join_all` polls them all, in vain: the marks inside the lanes.
+        // The marks inside the lanes: when one future is woken, `join_all` polls them all (see `tasks/join`).
         t.time(&label, law, join_all(transfers)).await;
         count(t, &label);
     }
@@ -88,7 +89,7 @@ async fn with_a_token(token: impl Future, number: u32, time: f64) {
 
 struct TokenBucket {
     /// Its `tick`, which waits until the interval fires, needs a `&mut`, and the callers share the bucket. tokio's
-    /// `Mutex` is fair: who came first is next.
+    /// `Mutex` is fair: the caller that came first is next.
     clock: Mutex<Interval>,
 }
 
@@ -127,8 +128,7 @@ async fn transfer(number: u32, time: f64) {
     sleep(ticks(time)).await;
 }
 
-/// Counts at the start of every transfer: where the most begin within a tick, and where the most are under way, one
-/// of them is beginning.
+/// Counts at the start of every transfer: both figures can only rise there.
 fn count(t: &mut Timings, label: &str) {
     let lanes = &t[label].lanes;
     let most = |counts: &dyn Fn(&Lane, Duration) -> bool| {
@@ -211,7 +211,8 @@ mod tests {
     }
 
     /// How long after the one before a caller comes; how long they wait at most: five milliseconds more than these
-    /// tens, so that nobody gives up at the very moment a token is due; and whether they panic once they have a token.
+    /// tens, so that nobody gives up at the very moment a token is due; and whether they panic once they have a
+    /// token.
     type Caller = (u64, u64, bool);
 
     fn patience((_, waits, _): Caller) -> Duration {

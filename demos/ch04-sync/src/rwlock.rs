@@ -1,10 +1,11 @@
 //! # `RwLock`: readers together, a writer alone
 //!
-//! Five clerks read the exchange rate and one changes it, 1 tick each. Under a `Mutex` everyone waits for everyone: 6
-//! ticks. Under an `RwLock` 5 read at once and the writer comes after them: 2 ticks. A waiting writer holds back the
-//! readers who come later, even while only readers hold the lock: of 2 readers 1 is before it, and not both. And a
-//! task that asks to write while it reads waits for itself: its deadline of 3 ticks passes, and the rate is still
-//! 100. If it drops its read guard first, it is done in 1 tick, and the rate is 105.
+//! Five clerks read the exchange rate and one changes it, 1 tick each. Under a `Mutex` they take turns: 6 ticks.
+//! Under an `RwLock` 5 read at once and the writer comes after them: 2 ticks. A waiting writer holds back the readers
+//! that come later, even while only readers hold the lock: if it comes between two readers, 1 reads before it and 1
+//! after it. If it comes last, 2 read before it. And a task that asks to write while it reads waits for itself: its
+//! deadline of 3 ticks passes, and the rate is still 100. If it drops its read guard first, it is done in 1 tick, and
+//! the rate is 105.
 //!
 //! asyncio: Lock
 //!
@@ -17,7 +18,8 @@
 //!
 //! Not the same: in asyncio many reads need no lock, since nothing else runs between two `await`s. A lock is needed
 //! where the value must not change during an `await`, as here. A task that takes asyncio's `Lock` twice waits for
-//! itself too. In tokio a read guard can't be turned into a write guard: drop it, ask to write, and look again.
+//! itself too (tokio's `Mutex`: `pitfalls/deadlock-on-self`). In tokio a read guard can't be turned into a write
+//! guard: drop it, ask to write, and look again.
 
 use anyhow::Result;
 use futures_util::future::join_all;
@@ -60,7 +62,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     ] {
         let rate = RwLock::new(OLD);
         let everyone = async {
-            // Whenever one of its futures is woken, `join!` polls them all, in vain: the marks inside the lanes.
+            // The marks inside the lanes: when one future is woken, `join!` polls them all (see `tasks/join`).
             tokio::join!(
                 shares(&rate, "first", 2),
                 comes_at(1.0, shares(&rate, "second", 1)),
@@ -165,7 +167,7 @@ fn count(t: &mut Timings, label: &str) {
     let begins = t[label].lane("writes").start;
     let before = readers.iter().filter(|reader| reader.end <= begins).count();
     t.count("readers at once", most.unwrap_or(0));
-    t.count("before the writer", before);
+    t.count("read before the writer", before);
 }
 
 #[cfg(test)]
@@ -180,7 +182,7 @@ mod tests {
         for (label, time, at_once) in [("Mutex", 6, 1), ("RwLock", 2, 5)] {
             assert_eq!(t[label].elapsed, ticks(time), "{label}");
             assert_eq!(*t[label].count("readers at once"), at_once, "{label}");
-            assert_eq!(*t[label].count("before the writer"), 5, "{label}");
+            assert_eq!(*t[label].count("read before the writer"), 5, "{label}");
         }
     }
 
@@ -188,11 +190,11 @@ mod tests {
     async fn a_waiting_writer_holds_back_later_readers() {
         let t = Timings::of(run).await;
         let last = &t["writer comes last"];
-        assert_eq!(*last.count("before the writer"), 2);
+        assert_eq!(*last.count("read before the writer"), 2);
         assert_eq!(last.lane("second").start, ticks(1), "beside the first");
         assert_eq!(last.elapsed, ticks(3));
         let between = &t["writer comes between"];
-        assert_eq!(*between.count("before the writer"), 1);
+        assert_eq!(*between.count("read before the writer"), 1);
         assert_eq!(between.lane("second").start, ticks(3), "behind the writer");
         assert_eq!(between.elapsed, ticks(4));
     }

@@ -1,10 +1,10 @@
 //! # A semaphore: at most N at once
 //!
-//! Ten customers come to a bank, and each is served for 2 ticks. Without a limit all 10 are served at once, in 2
+//! Ten customers come to a bank, and each is served for 2 ticks. Without a bound all 10 are served at once, in 2
 //! ticks. But the bank has 3 counters. A semaphore with 3 permits never lets more than 3 be served at once: 4 waves
 //! of 2 ticks, 8 ticks in all. If every customer is a task from the beginning, there are 10 tasks at once. If the
-//! permit is acquired before the task is spawned, there are 3. With `buffer_unordered` there are 0: three futures
-//! share the task that awaits them, so they never run on two threads at once.
+//! permit is acquired before the task is spawned, there are 3. With `buffer_unordered` (see `streams/unordered`)
+//! there are 0: three futures share the task that awaits them, so they never run on two threads at once.
 //!
 //! asyncio: Semaphore, BoundedSemaphore
 //!
@@ -16,7 +16,7 @@
 //!         await serve(customer)
 //! ```
 //!
-//! Not the same: in asyncio one `release` too many makes a fourth permit without a warning; only `BoundedSemaphore`
+//! Not the same: in asyncio one `release` too many makes a fourth permit without a warning; a `BoundedSemaphore`
 //! raises a ValueError. In tokio a permit is a value. It is given back when it is dropped, also when its task is
 //! aborted or panics, and it can't be given back twice. More permits come only from `add_permits`: with 2 more, 5
 //! customers are served at once, in 4 ticks.
@@ -45,7 +45,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     let customers = (1..).zip(TIMES);
     // No task is spawned: `join_all` polls the ten futures in the task that awaits it.
     let visits = join_all(customers.map(|(customer, time)| bank.serve(customer, time)));
-    t.time("no limit", max(TIMES), visits).await;
+    t.time("no bound", max(TIMES), visits).await;
     count(t, &bank);
 
     let bank = Bank::with(COUNTERS);
@@ -88,7 +88,8 @@ async fn acquire_in_each_task(bank: &Arc<Bank>, times: &[u32]) {
 
 async fn visit(bank: Arc<Bank>, customer: u32, time: u32) {
     let permit = bank.counters.acquire().await;
-    // The name matters: `let _ = …` keeps nothing, so the permit would be given back before the customer is served.
+    // The name matters: `let _ = …` would give the permit back before the customer is served (see
+    // `pitfalls/let-underscore`).
     let _counter = permit.expect("nobody closes the counters");
     bank.serve(customer, time).await;
 }
@@ -165,14 +166,14 @@ mod tests {
     use tokio::time::{Instant, timeout};
 
     #[tokio::test(start_paused = true)]
-    async fn without_a_limit_all_ten_are_served_at_once() {
+    async fn without_a_bound_all_ten_are_served_at_once() {
         let t = Timings::of(run).await;
-        assert_eq!(t["no limit"].elapsed, ticks(2));
-        assert_eq!(*t["no limit"].count("most at once"), 10);
+        assert_eq!(t["no bound"].elapsed, ticks(2));
+        assert_eq!(*t["no bound"].count("most at once"), 10);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn three_forms_keep_the_limit_and_differ_in_their_tasks() {
+    async fn three_forms_keep_the_bound_and_differ_in_their_tasks() {
         let t = Timings::of(run).await;
         for (label, tasks) in [
             ("acquire in each task", 10),
@@ -223,7 +224,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(512))]
 
         #[test]
-        fn the_limit_holds_and_permits_come_back_from_tasks_that_are_aborted_or_panic(
+        fn the_bound_holds_and_permits_come_back_from_tasks_that_are_aborted_or_panic(
             customers in vec(((0_u32..6, 0_u32..20), any::<bool>()), 0..20),
             counters in 1_usize..7,
         ) {

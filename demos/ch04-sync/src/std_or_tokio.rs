@@ -2,8 +2,8 @@
 //!
 //! Where no `await` stands between lock and release, take `std::sync::Mutex`: no other task of this thread can run in
 //! between, and it costs about 5 ns where tokio's costs about 40. Where an `await` does stand there, only tokio's
-//! will do, as `sync/held-guard` shows. Then the lock hardly matters: with a switch to the runtime and back it is 575
-//! ns for tokio's, and 535 for the switch with std's lock before it.
+//! will do, as `sync/held-guard` shows. Then the lock hardly matters. tokio's lock, held across a switch to the
+//! runtime and back, takes 575 ns, and the same switch after a release of std's lock 535.
 //!
 //! asyncio: Lock, threading.Lock
 //!
@@ -19,7 +19,7 @@
 //! ```
 //!
 //! Not the same: tasks of asyncio need no lock at all where there is no `await`, since they share one thread. Tasks
-//! on a multi-thread runtime do, and there is no way around it: the data is inside the lock.
+//! on a multi-thread runtime do, and can't forget it: the data is inside the lock (see `sync/lost-update`).
 
 use std::sync::Mutex as StdMutex;
 
@@ -33,15 +33,15 @@ const DEPOSITS: u32 = 20_000;
 const NO_PANIC: &str = "no clerk panics while holding the lock";
 
 pub async fn run(t: &mut Timings) -> Result<()> {
-    // The rounds alternate, so that what slows the machine down for a while slows all four. Nobody else wants the
-    // lock: this is what lock and release cost where no one has to wait.
+    // The rounds alternate, so that what slows the machine down for a while slows all four. No other task wants the
+    // lock, so this is what lock and release cost where nothing has to wait.
     for _ in 0..ROUNDS {
         let made = [
             t.rate("std", DEPOSITS, std_at_once()).await,
             t.rate("tokio", DEPOSITS, tokio_at_once()).await,
             t.rate("std, then a switch", DEPOSITS, std_and_switch())
                 .await,
-            t.rate("tokio, over a switch", DEPOSITS, tokio_over_switch())
+            t.rate("tokio, across a switch", DEPOSITS, tokio_across_switch())
                 .await,
         ];
         ensure!(made == [DEPOSITS; 4], "deposits were lost: {made:?}");
@@ -65,7 +65,7 @@ async fn tokio_at_once() -> u32 {
     account.into_inner()
 }
 
-/// `yield_now` gives the thread away and is polled again: one switch.
+/// `yield_now` gives the thread back to the runtime and is polled again: one switch (see `runtime/yield-cost`).
 async fn std_and_switch() -> u32 {
     let account = StdMutex::new(0);
     for _ in 0..DEPOSITS {
@@ -75,7 +75,7 @@ async fn std_and_switch() -> u32 {
     account.into_inner().expect(NO_PANIC)
 }
 
-async fn tokio_over_switch() -> u32 {
+async fn tokio_across_switch() -> u32 {
     let account = Mutex::new(0);
     for _ in 0..DEPOSITS {
         let mut balance = account.lock().await;
@@ -93,7 +93,12 @@ mod tests {
     async fn every_deposit_of_every_round_is_made_and_each_is_timed() {
         // `run` fails when a deposit is lost. Which is faster is the machine's affair.
         let t = Timings::of(run).await;
-        for label in ["std", "tokio", "std, then a switch", "tokio, over a switch"] {
+        for label in [
+            "std",
+            "tokio",
+            "std, then a switch",
+            "tokio, across a switch",
+        ] {
             assert_eq!(t[label].runs.len(), ROUNDS, "{label}");
             assert!(t[label].counts.iter().any(|count| count.what == "ns each"));
         }

@@ -5,7 +5,7 @@ use std::process::Command;
 use timing::report::{Outcome, Report};
 
 #[test]
-fn stds_guard_over_a_wait_freezes_its_runtime_and_the_other_forms_write_both_receipts() {
+fn stds_guard_across_a_wait_freezes_its_runtime_and_the_other_forms_write_both_receipts() {
     let output = Command::new(env!("CARGO_BIN_EXE_ch04-sync"))
         .args(["held-guard", "--json", "-"])
         .output()
@@ -19,7 +19,7 @@ fn stds_guard_over_a_wait_freezes_its_runtime_and_the_other_forms_write_both_rec
         panic!("three variants: {:?}", lesson.variants);
     };
 
-    assert_eq!(frozen.label, "std, over the wait");
+    assert_eq!(frozen.label, "std, across the wait");
     assert_eq!(*frozen.count("receipts"), 0);
     assert_eq!(*frozen.count("killed"), "yes");
     assert_eq!(*frozen.count("Send"), "no");
