@@ -1,5 +1,5 @@
 //! What the lesson `throughput` measures beside the same calls made bare: the lesson's functions, timed as the lesson
-//! times them, and loops written out by hand for 4 sorters and room for 100.
+//! times them, and loops written out by hand for 4 sorters and 100 places.
 //!
 //! `cargo bench -p ch05-queues --bench throughput`
 //!
@@ -28,7 +28,7 @@ mod throughput;
 
 const PAIRS: usize = 31;
 const PARCELS: u32 = 50_000;
-const ROOM: usize = 100;
+const PLACES: usize = 100;
 const SORTERS: usize = 4;
 /// The lesson should be within this of the bare calls.
 const MOST: f64 = 1.2;
@@ -39,7 +39,7 @@ macro_rules! pairs {
         let mut ratios = Vec::new();
         for _ in 0..PAIRS {
             let mut t = Timings::default();
-            let lesson = $lesson(Some(ROOM), SORTERS);
+            let lesson = $lesson(Some(PLACES), SORTERS);
             t.rate("lesson", PARCELS, lesson).await?;
             let start = Instant::now();
             $bare().await?;
@@ -81,7 +81,7 @@ async fn main() -> Result<()> {
 }
 
 async fn tokio_mpsc() -> Result<()> {
-    let (sender, receiver) = mpsc::channel(ROOM);
+    let (sender, receiver) = mpsc::channel(PLACES);
     let receiver = Arc::new(Mutex::new(receiver));
     let mut tasks = Vec::new();
     for _ in 0..SORTERS {
@@ -111,11 +111,11 @@ async fn one_mpsc_each() -> Result<()> {
     let mut senders = Vec::new();
     let mut tasks = Vec::new();
     for _ in 0..SORTERS {
-        let (sender, mut receiver) = mpsc::channel(ROOM);
+        let (sender, mut receiver) = mpsc::channel(PLACES);
         senders.push(sender);
         tasks.push(tokio::spawn(async move {
             let mut got = Vec::new();
-            while receiver.recv_many(&mut got, ROOM).await > 0 {}
+            while receiver.recv_many(&mut got, PLACES).await > 0 {}
             got
         }));
     }
@@ -132,7 +132,7 @@ async fn one_mpsc_each() -> Result<()> {
 }
 
 async fn async_channel() -> Result<()> {
-    let (sender, receiver) = async_channel::bounded(ROOM);
+    let (sender, receiver) = async_channel::bounded(PLACES);
     let mut tasks = Vec::new();
     for _ in 0..SORTERS {
         let receiver = receiver.clone();
@@ -157,7 +157,7 @@ async fn async_channel() -> Result<()> {
 }
 
 async fn flume() -> Result<()> {
-    let (sender, receiver) = flume::bounded(ROOM);
+    let (sender, receiver) = flume::bounded(PLACES);
     let mut tasks = Vec::new();
     for _ in 0..SORTERS {
         let receiver = receiver.clone();

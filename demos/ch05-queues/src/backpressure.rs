@@ -2,8 +2,8 @@
 //!
 //! A van brings 12 parcels of 64 KiB, and a sorter needs 0.3 ticks for each. A belt with a bound of 3 never holds
 //! more than 3. With one parcel at the unloader and one at the sorter that is 320 KiB at most, for 24 parcels as for
-//! 12. A belt without a bound takes whatever comes: all 12, or all 24, which is 768 or 1536 KiB. And it gains no
-//! time. With a bound or without, 12 parcels take 3.6 ticks and 24 take 7.2, because the sorter decides.
+//! 12. A belt without a bound takes whatever comes: all 12, or all 24, which is 768 or 1 536 KiB. And it gains no
+//! time: with a bound or without, 12 parcels take 3.6 ticks and 24 take 7.2, because the sorter is the slower one.
 //!
 //! asyncio: Queue, maxsize
 //!
@@ -15,7 +15,8 @@
 //!
 //! Not the same: a Queue that is made without an argument has no bound, and `put` looks the same for both. In tokio
 //! the bound has to be given, or another function has to be called. The call shows it too: the `send` of an unbounded
-//! channel isn't async. It can't wait, so nothing tells a producer that it is too fast.
+//! channel isn't async. It can't wait, so nothing tells a producer that it is too fast (what a bound tells it:
+//! `queues/bounded`).
 
 use std::cell::Cell;
 

@@ -15,10 +15,10 @@
 //! print(belt.qsize())
 //! ```
 //!
-//! Not the same: `maxsize=0` is a queue without a limit, and `channel(0)` panics; without a limit there is
-//! `unbounded_channel`. A Queue is one object that everybody holds. A channel has two ends, and there is one
-//! receiver, which can't be cloned. `qsize` is `len` at the receiver; at the sender it is `max_capacity()` minus
-//! `capacity()`, which is the number of places that are free.
+//! Not the same: `maxsize=0` is a queue without a bound, and `channel(0)` panics; without a bound there is
+//! `unbounded_channel` (see `queues/backpressure`). A Queue is one object for all tasks. A channel has two ends, and
+//! its one receiver can't be cloned (see `queues/many-consumers`). `qsize` is `len` at the receiver; at the sender it
+//! is `max_capacity()` minus `capacity()`, which is the number of places that are free.
 
 use std::time::Duration;
 
@@ -137,7 +137,7 @@ struct Unloader {
 impl Unloader {
     /// Nobody else makes the belt longer, so a look after each parcel sees it at its longest.
     fn looks_at(&mut self, belt: &Sender<u32>) {
-        // What `qsize` gives in asyncio. A place that is promised to a sender who waits isn't free either.
+        // What `qsize` gives in asyncio. A place that is promised to a sender that waits isn't free either.
         let on_belt = belt.max_capacity() - belt.capacity();
         info!("{on_belt} on the belt");
         self.most_on_belt = self.most_on_belt.max(on_belt);

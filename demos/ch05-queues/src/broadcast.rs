@@ -1,9 +1,9 @@
-//! # A broadcast: what a reader loses that is slow or late
+//! # A broadcast: what a slow receiver loses, and a late one
 //!
-//! A belt announces 10 parcels to two clerks, one every 0.3 ticks, and is done after 3 ticks however slow a clerk
-//! is. The channel has room for 4 messages and drops the oldest when it is full. A clerk who needs 0.1 ticks for a
-//! message hears of all 10. One who needs 1 tick hears of 7 and is told that 3 are lost: `Lagged(1)`, then
-//! `Lagged(2)`. One who comes after 1 tick hears of 7 too, and isn't told that there were 3 before.
+//! A belt announces 10 parcels to two clerks, one every 0.3 ticks, and is done after 3 ticks however slow a clerk is.
+//! The channel has places for 4 messages and drops the oldest when it is full. A clerk that needs 0.1 ticks for a
+//! message hears of all 10. One that needs 1 tick hears of 7 and is told that 3 are lost: `Lagged(1)`, then
+//! `Lagged(2)`. One that comes after 1 tick hears of 7 too, and isn't told that there were 3 before.
 //!
 //! asyncio: Queue
 //!
@@ -14,10 +14,10 @@
 //!         await desk.put(parcel)
 //! ```
 //!
-//! Not the same: asyncio has no such channel. An item of a Queue goes to one reader, so each reader needs a Queue,
-//! and a `put` into a full one waits: the slowest reader slows down all. A message of a `broadcast` goes to all
-//! readers. They share one store of messages, and each has a place of its own in it; `send` isn't async and never
-//! waits. The room is rounded up to a power of two: 3 becomes 4.
+//! Not the same: asyncio has no such channel. An item of a Queue goes to one consumer, so each needs a Queue of its
+//! own, and a `put` into a full one waits: the slowest consumer slows down all. A message of a `broadcast` goes to
+//! all receivers. They share one store of messages, and each remembers how far it has read; `send` isn't async and
+//! never waits. The number of places is rounded up to a power of two: 3 becomes 4.
 
 use std::iter::{once, repeat_n};
 
@@ -31,7 +31,7 @@ use tokio::{
 use tracing::{info, instrument};
 
 const PARCELS: u32 = 10;
-const ROOM: usize = 4;
+const PLACES: usize = 4;
 /// In ticks: between two parcels, and what a quick and a slow clerk need for a message.
 const PAUSE: f64 = 0.3;
 const QUICK: f64 = 0.1;
@@ -41,26 +41,26 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     // A quick clerk is done soon after the last parcel.
     let until_the_last = || sum(repeat_n(PAUSE, 10).chain(once(QUICK)));
     let label = "both quick";
-    let clerks = two_clerks(ROOM, 0.0, QUICK);
+    let clerks = two_clerks(PLACES, 0.0, QUICK);
     let logs = t.time(label, until_the_last(), clerks).await?;
     count(t, label, &logs);
 
     let label = "one slow";
     // From the first message on it always has one to read. It needs a tick for each of the 7 that it gets.
     let busy = sum(once(PAUSE).chain(repeat_n(SLOW, 7)));
-    let logs = t.time(label, busy, two_clerks(ROOM, 0.0, SLOW)).await?;
+    let logs = t.time(label, busy, two_clerks(PLACES, 0.0, SLOW)).await?;
     count(t, label, &logs);
 
     let label = "one late";
-    let clerks = two_clerks(ROOM, 1.0, QUICK);
+    let clerks = two_clerks(PLACES, 1.0, QUICK);
     let logs = t.time(label, until_the_last(), clerks).await?;
     count(t, label, &logs);
     Ok(())
 }
 
 /// The first clerk is quick and there from the beginning; the second comes when it likes and takes its time.
-async fn two_clerks(room: usize, comes: f64, work: f64) -> Result<[Log; 2]> {
-    let (belt, first) = broadcast::channel(room);
+async fn two_clerks(places: usize, comes: f64, work: f64) -> Result<[Log; 2]> {
+    let (belt, first) = broadcast::channel(places);
     // Tasks, so each is polled only when it can go on.
     let first = spawn(clerk("first", first, QUICK));
     let second = spawn(subscribes_later(belt.clone(), comes, work));
@@ -166,7 +166,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_message_that_nobody_hears_is_gone_and_the_next_one_is_sent() {
         let mut t = Timings::default();
-        let (belt, receiver) = broadcast::channel(ROOM);
+        let (belt, receiver) = broadcast::channel(PLACES);
         drop(receiver);
         t.time("nobody", None, announces(belt)).await;
         assert_eq!(t["nobody"].elapsed, ticks(3));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn the_room_is_a_power_of_two_and_never_zero() {
+    fn the_number_of_places_is_a_power_of_two_and_never_zero() {
         let (belt, receiver) = broadcast::channel(3);
         for parcel in 1..=6 {
             belt.send(parcel).unwrap();
@@ -192,12 +192,12 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(512))]
         #[test]
         fn every_message_is_heard_or_told_of_and_the_sender_never_waits(
-            room in 1_usize..20,
+            places in 1_usize..20,
             tenths in 1_u32..60,
         ) {
             on_virtual_clock(async {
                 let mut t = Timings::default();
-                let clerks = two_clerks(room, 0.0, f64::from(tenths) / 10.0);
+                let clerks = two_clerks(places, 0.0, f64::from(tenths) / 10.0);
                 let logs = t.time("a case", None, clerks).await.unwrap();
                 prop_assert_eq!(t["a case"].lane("announces").end, ticks(3));
                 for log in logs {

@@ -1,10 +1,11 @@
 //! # A cancelled consumer: the parcel in its hands
 //!
-//! Two sorters take 6 parcels from one belt and need 1 tick for each. After 1.5 ticks the first of them is stopped.
+//! Two sorters take 6 parcels from one belt and need 1 tick for each. After 1.5 ticks the first of them has to end.
 //! If it is aborted, the parcel in its hands is dropped with it: 5 are sorted and 1 is lost, without an error. There
-//! are three ways to lose 0. The parcel is in a guard that gives it back when it is dropped, and is sorted at the
-//! end: 5 ticks instead of 4. Or the work on it is a task of its own, which goes on: 4 ticks. Or the sorter isn't
-//! aborted but asked to stop, looks for that between two parcels, and sorts what it has: 4 ticks.
+//! are three ways to lose 0. The parcel is in a guard (see `streams/guard`) that gives it back when it is dropped,
+//! and is sorted at the end: 5 ticks instead of 4. Or the work on it is a task of its own, which goes on: 4 ticks. Or
+//! the sorter is told by a token instead (see `tasks/cancel`), looks at it between two parcels, and sorts what it
+//! has: 4 ticks.
 //!
 //! asyncio: Queue.get, Task.cancel
 //!
@@ -17,10 +18,10 @@
 //!     raise
 //! ```
 //!
-//! Not the same: Python loses the parcel too, unless somebody catches the CancelledError, and the `except` may wait
-//! for a place in the queue. Here nothing can be caught. What has to happen at a cancel stands in the `Drop` of a
-//! value that the future holds, and a `Drop` can't wait: it gives back to a channel without a bound, or to a list. A
-//! task that is awaited bare is cancelled with its waiter in Python (see `shield`); in tokio it goes on.
+//! Not the same: Python loses the parcel too, unless the sorter catches the CancelledError, and the `except` may wait
+//! for a place in the queue. Here nothing can be caught, and a `Drop` can't wait: it gives back to a channel without
+//! a bound, or to a list. A task that is awaited without a shield is cancelled with its waiter in Python; in tokio it
+//! goes on (see `tasks/shield`).
 
 use anyhow::Result;
 use async_channel::Receiver;
@@ -86,7 +87,7 @@ async fn aborted_gives_back(after: f64) -> Result<()> {
 
 async fn aborted_works_in_tasks(after: f64) -> Result<()> {
     let tasks = TaskTracker::new();
-    aborted(after, Hands::StartATask(tasks.clone())).await?;
+    aborted(after, Hands::SpawnATask(tasks.clone())).await?;
     // The task of a sorter that was aborted may be the last.
     tasks.close();
     tasks.wait().await;
@@ -110,7 +111,7 @@ async fn asked_to_stop(after: f64) -> Result<()> {
 enum Hands {
     Bare,
     GiveBack(UnboundedSender<u32>),
-    StartATask(TaskTracker),
+    SpawnATask(TaskTracker),
 }
 
 /// Returns at the end of the belt, or between two parcels once it is asked to `stop`.
@@ -127,7 +128,7 @@ async fn sorter(number: u32, belt: Receiver<u32>, hands: Hands, stop: Cancellati
                 in_hand.0 = None; // or the guard would give back what is sorted
             }
             // Between the `recv` and this there is no `.await`, so the parcel can't be lost on its way to the task.
-            Hands::StartATask(tasks) => {
+            Hands::SpawnATask(tasks) => {
                 let sorted = tasks.spawn(sort(parcel)).await;
                 sorted.expect("nobody aborts it, and it doesn't panic");
             }

@@ -3,7 +3,7 @@
 //! Two vans put 4 parcels on a belt, and two sorters take them off. When the vans have dropped their senders and the
 //! belt is empty, `recv` returns `None` to each sorter: 2 of 2 end, after 2 ticks. If one more sender is alive, 0 of
 //! 2 end. They wait for a parcel that never comes, without an error, until a deadline at 5 ticks. A `None` that is
-//! sent as a sentinel ends only the sorter that takes it, 1 of 2; it needs one for each.
+//! sent as a sentinel ends only the sorter that takes it, 1 of 2. To end both it takes one for each.
 //!
 //! asyncio: Queue.shutdown, QueueShutDown, None sentinel
 //!
@@ -14,11 +14,11 @@
 //! belt.shutdown()                     # put raises QueueShutDown at once, get when the queue is empty
 //! ```
 //!
-//! Not the same: an asyncio queue doesn't know who is going to put something. The end has to be announced, by
-//! `shutdown` or by as many sentinels as there are consumers. A channel counts its senders, so nobody has to announce
-//! the end or to know how many consumers there are. What can go wrong is the opposite: somebody still has a sender
-//! and doesn't use it. Senders learn of their end too: once the receiver is dropped, `send` returns an `Err` that
-//! holds the item.
+//! Not the same: an asyncio queue doesn't know its producers. The end has to be announced, by `shutdown` or by as
+//! many sentinels as there are consumers. A channel counts its senders, so nobody has to announce the end or to know
+//! how many consumers there are. What can go wrong is the opposite: a sender that nobody uses any more is still alive
+//! (see `pitfalls/forgotten-sender`). Senders learn of the other end too: once the receiver is dropped, `send`
+//! returns an `Err` that holds the item.
 
 use anyhow::Result;
 use futures_util::future::{join_all, try_join_all};
@@ -108,7 +108,7 @@ async fn until_deadline<P, U, E>(
     let both = async { join!(unloading, sorters) };
     match timeout(ticks(DEADLINE), both).await {
         Ok((unloaded, _)) => unloaded.map(drop),
-        // Whoever hasn't ended by now is dropped, and the counts say how many have.
+        // The sorters that haven't ended by now are dropped, and the counts say how many have.
         Err(_elapsed) => Ok(()),
     }
 }
@@ -116,7 +116,8 @@ async fn until_deadline<P, U, E>(
 #[instrument(ret, skip(belt))]
 async fn sorter(number: usize, belt: &Mutex<Receiver<u32>>) {
     loop {
-        // The sorters share the one receiver. The lock is free again at the end of this line.
+        // The sorters share the one receiver. The lock is free again at the end of this line (see
+        // `queues/many-consumers`).
         let taken = belt.lock().await.recv().await;
         // The channel's own `None`: no sender is left, and the belt is empty.
         let Some(parcel) = taken else { return };

@@ -1,11 +1,11 @@
 //! # A graceful shutdown: all that was accepted is handled
 //!
-//! A van unloads twelve parcels onto a belt with room for four, two sorters need 1 tick for each, and after 1.5 ticks
-//! the depot closes. By then 8 parcels are accepted: 2 are sorted, 2 are in the sorters' hands, 4 are on the belt. If
-//! the sorters are aborted, 6 are lost. A drain loses 0: it closes the belt, so the van gets its other 4 back, and
-//! the sorters go on until the belt is empty, after 4 ticks. Those belts are async-channels, which anybody can close.
-//! A tokio `mpsc` with its one sorter loses 0 of 6, but only the sorter can close it: it is told to by a token, and
-//! does it when it has sorted what it has in hand, at tick 2.
+//! A van unloads twelve parcels onto a belt with places for four, two sorters need 1 tick for each, and after 1.5
+//! ticks the depot closes. By then 8 parcels are accepted: 2 are sorted, 2 are in the sorters' hands, 4 are on the
+//! belt. If the sorters are aborted, 6 are lost. A drain loses 0: it closes the belt, so the van gets its other 4
+//! back, and the sorters go on until the belt is empty, after 4 ticks. Those belts are async-channels, which anybody
+//! can close. A tokio `mpsc` has one sorter, and only that sorter can close it. A token tells it to (see
+//! `tasks/cancel`), and it closes at tick 2, when it has sorted what it has in hand. 0 of 6 are lost.
 //!
 //! asyncio: Queue.shutdown, QueueShutDown
 //!
@@ -20,7 +20,8 @@
 //!
 //! Not the same: a Queue can be shut down from anywhere; `close` of a tokio channel needs its only receiver. A `put`
 //! that is refused raises, and its caller still has the item; `send` has taken the item, and hands it back in its
-//! error. In both, a sorter that is cancelled in the middle of its work loses its parcel: see cancelled-consumer.
+//! error. In both, a sorter that is cancelled in the middle of its work loses its parcel (see
+//! `queues/cancelled-consumer`).
 
 use anyhow::Result;
 use async_channel::Receiver;
@@ -30,7 +31,12 @@ use timing::{
     report::{Ended, Variant},
     ticks,
 };
-use tokio::{select, spawn, sync::mpsc, task::JoinSet, time::sleep};
+use tokio::{
+    select, spawn,
+    sync::mpsc,
+    task::{JoinHandle, JoinSet},
+    time::sleep,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, instrument};
 
@@ -41,14 +47,14 @@ pub async fn run(t: &mut Timings) -> Result<()> {
         time: 1,
     });
     let plan = Plan {
-        vans: vec![twelve.collect()],
+        parcels: twelve.collect(),
         sorters: 2,
-        room: 4,
+        places: 4,
         closing: 1.5,
     };
-    let day = t.time("abort", exactly(1.5), plan.day(abort)).await;
+    let day = t.time("abort", exactly(1.5), plan.day(abort)).await?;
     count(t, "abort", day);
-    let day = t.time("drain", waves(8, 2, 1), plan.day(drain)).await;
+    let day = t.time("drain", waves(8, 2, 1), plan.day(drain)).await?;
     count(t, "drain", day);
 
     // With one sorter, 6 parcels are accepted by then: 1 is sorted, 1 is in its hands, 4 are on the belt.
@@ -60,46 +66,43 @@ pub async fn run(t: &mut Timings) -> Result<()> {
 
 #[derive(Clone, Debug)]
 struct Plan {
-    vans: Vec<Vec<Parcel>>,
+    parcels: Vec<Parcel>,
     sorters: usize,
-    room: usize,
+    places: usize,
     closing: f64,
 }
 
 impl Plan {
     /// Returns how many parcels are accepted, and how many handed back.
-    async fn day(&self, closes: impl AsyncFnOnce(Receiver<Parcel>, JoinSet<()>)) -> [usize; 2] {
-        let (belt, end) = async_channel::bounded(self.room);
+    async fn day(
+        &self,
+        closes: impl AsyncFnOnce(Receiver<Parcel>, JoinSet<()>),
+    ) -> Result<[usize; 2]> {
+        let (belt, end) = async_channel::bounded(self.places);
         let sorters = (0..self.sorters).map(|_| sorter(end.clone())).collect();
-        let mut vans = JoinSet::new();
-        for van in self.vans.clone() {
-            let belt = belt.clone();
-            let put = async move |parcel| belt.send(parcel).await.map_err(|refused| refused.0);
-            vans.spawn(unload(van, put));
-        }
+        let put = async move |parcel| belt.send(parcel).await.map_err(|refused| refused.0);
+        let van = spawn(unload(self.parcels.clone(), put));
         sleep(ticks(self.closing)).await;
         closes(end, sorters).await;
-        self.counts(vans).await
+        self.counts(van).await
     }
 
-    /// For one van and one sorter, since an `mpsc` has one receiver.
+    /// With one sorter, since an `mpsc` has one receiver.
     async fn day_with_mpsc(&self) -> Result<[usize; 2]> {
-        let (belt, end) = mpsc::channel(self.room);
+        let (belt, end) = mpsc::channel(self.places);
         let closing = CancellationToken::new();
         let sorter = spawn(closes_when_told(end, closing.clone()));
-        let mut vans = JoinSet::new();
         let put = async move |parcel| belt.send(parcel).await.map_err(|refused| refused.0);
-        vans.spawn(unload(self.vans[0].clone(), put));
+        let van = spawn(unload(self.parcels.clone(), put));
         sleep(ticks(self.closing)).await;
         closing.cancel();
         sorter.await?;
-        Ok(self.counts(vans).await)
+        self.counts(van).await
     }
 
-    async fn counts(&self, vans: JoinSet<Vec<Parcel>>) -> [usize; 2] {
-        let all = self.vans.iter().flatten().count();
-        let handed_back = vans.join_all().await.iter().flatten().count();
-        [all - handed_back, handed_back]
+    async fn counts(&self, van: JoinHandle<Vec<Parcel>>) -> Result<[usize; 2]> {
+        let handed_back = van.await?.len();
+        Ok([self.parcels.len() - handed_back, handed_back])
     }
 }
 
@@ -220,20 +223,19 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(512))]
         #[test]
         fn whenever_it_closes_a_drain_loses_nothing(
-            vans in vec(vec((0_u32..3, 0_u32..4), 0..12), 1..4),
+            parcels in vec((0_u32..3, 0_u32..4), 0..12),
             sorters in 0_usize..4,
-            room in 1_usize..5,
+            places in 1_usize..5,
             closing in 0_u32..20,
         ) {
-            let van = |van: Vec<_>| van.into_iter().map(|(pause, time)| Parcel { number: 0, pause, time }).collect();
-            let plan = Plan { vans: vans.into_iter().map(van).collect(), sorters, room, closing: closing.into() };
+            let parcels = parcels.into_iter().map(|(pause, time)| Parcel { number: 0, pause, time });
+            let plan = Plan { parcels: parcels.collect(), sorters, places, closing: closing.into() };
             on_virtual_clock(async {
                 let mut t = Timings::default();
                 let day = timeout(ticks(1_000), plan.day(drain));
-                let [accepted, _] = t.time("async-channel", none(), day).await.expect("it ends");
+                let [accepted, _] = t.time("async-channel", none(), day).await.expect("it ends").unwrap();
                 prop_assert_eq!(handled(&t["async-channel"]), accepted);
 
-                let plan = Plan { vans: plan.vans[..1].to_vec(), ..plan };
                 let day = timeout(ticks(1_000), plan.day_with_mpsc());
                 let [accepted, _] = t.time("mpsc", none(), day).await.expect("it ends").unwrap();
                 prop_assert_eq!(handled(&t["mpsc"]), accepted);

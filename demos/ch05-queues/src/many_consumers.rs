@@ -1,8 +1,8 @@
 //! # Several consumers: one queue for all, or one for each
 //!
 //! Two sorters share 7 parcels. The fast one needs 1 tick for a parcel, the slow one 2.4. If both take from one
-//! queue, whoever is free takes the next parcel: they sort 5 and 2, in 5 ticks. With a queue for each, filled in
-//! turn, they sort 4 and 3, in 7.2 ticks. One queue for both is a channel of the crate async-channel, or tokio's
+//! queue, the sorter that is free takes the next parcel: they sort 5 and 2, in 5 ticks. With a queue for each, filled
+//! in turn, they sort 4 and 3, in 7.2 ticks. One queue for both is a channel of the crate async-channel, or tokio's
 //! receiver, which can't be cloned, behind a lock. A lock that is kept while sorting lets only one sorter work at a
 //! time: 11.2 ticks.
 //!
@@ -18,8 +18,8 @@
 //!
 //! Not the same: any number of tasks may `get` from an asyncio queue. The name of tokio's `mpsc` says what it is:
 //! multiple producers, single consumer. Its `recv` takes `&mut self`, so only the one task that owns the receiver, or
-//! has locked it, can call it. And the sorters need no cancelling: they end when the senders are dropped and the
-//! queue is empty.
+//! has locked it, can call it. And the sorters need no cancelling: they end by themselves (see
+//! `queues/end-of-queue`).
 
 use std::sync::Arc;
 

@@ -4,8 +4,8 @@
 //! address on each label, and the outcomes are collected. The first label takes 3 ticks, the others 1, and the fourth
 //! can't be read. One at a time that takes 11 ticks, with five workers 3. If the parser sends on the outcome of each
 //! label, an address or an error, 8 are read, 1 fails and 0 are lost. If it ends at the error with a `?`, 2 are read
-//! and 7 are lost. The outcomes come out in the order in which they are done, the first parcel's last. Each carries
-//! the parcel's number, so they can be sorted.
+//! and 7 are lost. The outcomes come out in the order in which they are done, that of the first parcel last. Each
+//! carries its parcel's number, so they can be sorted.
 //!
 //! asyncio: Queue
 //!
@@ -17,10 +17,10 @@
 //!     finally: parcels.task_done()
 //! ```
 //!
-//! Not the same: a Queue doesn't know its workers. Without the `except` an exception ends one of them, and once all
-//! have ended, `parcels.join()` waits for the other parcels for ever. A channel knows its two ends: a stage
-//! ends when the stage before it has dropped its last sender, or the one after it its receiver. So none has to be
-//! cancelled, and none is left waiting.
+//! Not the same: a Queue doesn't know its workers. Without the `except` an exception ends one of them. Once all have
+//! ended, `parcels.join()` waits for the other parcels for ever. A channel knows its two ends: a stage ends when the
+//! stage before it has dropped its last sender, or the one after it its receiver (see `queues/end-of-queue`). So none
+//! has to be cancelled, and none is left waiting.
 
 use std::sync::Arc;
 
@@ -81,14 +81,14 @@ where
     let (fetched, labels) = channel(capacity);
     let (parsed, mut outcomes) = channel(capacity);
     let mut stages = JoinSet::new();
-    // A task, since with more parcels than there is room for it can't end before the collecting begins.
+    // A task, since with more parcels than the channels hold it can't end before the collecting begins.
     stages.spawn(puts_on_belt(parcels.to_vec(), put));
     let belt = Arc::new(Mutex::new(belt));
     for _ in 0..WORKERS {
         stages.spawn(worker(belt.clone(), fetched.clone()));
     }
     // The workers have their own. These two would keep the stages waiting: the parser for labels, and
-    // `puts_on_belt` for room once all workers are gone.
+    // `puts_on_belt` for a place once all workers are gone.
     drop((belt, fetched));
     stages.spawn(parser(labels, parsed));
 
@@ -114,8 +114,7 @@ async fn puts_on_belt(parcels: Vec<Parcel>, belt: Sender<Parcel>) -> Result<()> 
 
 async fn worker(belt: Arc<Mutex<Receiver<Parcel>>>, labels: Sender<Label>) -> Result<()> {
     loop {
-        // In a `while let Some(parcel) = belt.lock().await.recv().await` the guard would live through the fetch, and
-        // the workers would fetch one at a time.
+        // A statement of its own, so that the lock isn't kept during the fetch (see `queues/many-consumers`).
         let next = belt.lock().await.recv().await;
         let Some(parcel) = next else {
             return Ok(());

@@ -1,9 +1,9 @@
 //! # Priority, and last in first out: a queue in the order of a key
 //!
-//! Five parcels, A to E, wait for a sorter, which needs 1 tick for each. After 1.5 ticks comes F. The figure behind
-//! a letter is how urgent the parcel is. First in, first out gives `A1 B3 C2 D3 E1 F3`. The most urgent first gives
-//! `B3 D3 F3 C2 A1 E1`: those equally urgent keep the order in which they came, because they are numbered. Without
-//! the numbers a heap gives `D3 B3 F3 C2 E1 A1`. Last in, first out gives `E1 D3 F3 C2 B3 A1`.
+//! Five parcels, A to E, wait for a sorter, which needs 1 tick for each. F comes after 1.5 ticks. The figure behind a
+//! letter is how urgent the parcel is. First in, first out gives `A1 B3 C2 D3 E1 F3`. The most urgent first gives `B3
+//! D3 F3 C2 A1 E1`: parcels that are equally urgent keep the order in which they came, because they are numbered.
+//! Without the numbers a heap gives `D3 B3 F3 C2 E1 A1`. Last in, first out gives `E1 D3 F3 C2 B3 A1`.
 //!
 //! asyncio: PriorityQueue, LifoQueue
 //!
@@ -14,9 +14,9 @@
 //! ```
 //!
 //! Not the same: tokio has neither, but a queue needs little. A heap holds the parcels, each behind a key that
-//! decides the order. A semaphore has a permit for each parcel in the heap, so a `get` waits while there is none.
-//! Python's heap hands out the lowest key first, a `BinaryHeap` the highest. If two keys are equal, both compare the
-//! parcels: Python raises a TypeError if they have no order; in Rust that doesn't compile.
+//! decides the order. A semaphore (see `sync/semaphore`) has a permit for each parcel in the heap, so a `get` waits
+//! while there is none. Python's heap hands out the lowest key first, a `BinaryHeap` the highest. If two keys are
+//! equal, both compare the parcels: Python raises a TypeError if they have no order; in Rust that doesn't compile.
 
 use std::{cmp::Reverse, collections::BinaryHeap, sync::Mutex};
 
@@ -81,14 +81,14 @@ impl<K: Ord> Queue<K> {
         }
     }
 
-    /// Not async: there is no limit, so it never waits.
+    /// Not async: there is no bound, so it never waits.
     fn put(&self, parcel: Parcel) {
         // std's lock is enough, since nothing is awaited under it.
         let (heap, number) = &mut *self.store.lock().expect("no panic under the lock");
         heap.push(((self.key)(*number, parcel), parcel));
         *number += 1;
-        // After the push, so there is a parcel for whoever gets the permit. If nobody waits, the permit is kept. Of
-        // the wake-ups of a `Notify` only one would be.
+        // After the push, so there is a parcel for the `get` that takes the permit. Permits that nobody waits for are
+        // kept, all of them; of the wake-ups of a `Notify` only one would be (see `sync/event`).
         self.waiting.add_permits(1);
     }
 

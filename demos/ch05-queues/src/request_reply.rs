@@ -1,11 +1,11 @@
 //! # Request and reply: a task owns the data, and answers
 //!
 //! A clerk owns the list of free places in a depot. Three vans ask for a place at the same time, and each sends a
-//! `oneshot` for the reply along with its request. The clerk needs 1 tick for each: 3 ticks, the places 1, 2 and 3,
-//! and no lock around the list. If the clerk panics over the second request, the second van gets an error at that
-//! moment, and so does the third, whose request is still in the tray: 2 errors after 2 ticks. That needs a tray that
-//! ends with the clerk. If something else holds it, the third van is still without an answer at its deadline, 10
-//! ticks.
+//! `oneshot` for the reply (see `basics/awaitables`) along with its request. The clerk needs 1 tick for each. After 3
+//! ticks the vans have the places 1, 2 and 3, with no lock around the list (see `sync/lost-update`). If the clerk
+//! panics over the second request, the second van gets an error at that moment, and so does the third, whose request
+//! is still in the tray: 2 errors after 2 ticks. For that the tray has to be dropped with the clerk. If something
+//! else holds it, the third van is still without an answer at its deadline, 10 ticks.
 //!
 //! asyncio: Future, Queue, loop.create_future
 //!
@@ -17,10 +17,10 @@
 //! reply.set_result(place)
 //! ```
 //!
-//! Not the same: an asyncio Queue doesn't know its readers, and a Future doesn't know who is to set it. So a request
-//! to a clerk that has ended is accepted, and its reply is awaited for ever. In Rust both ends are values. When the
-//! clerk ends, its receiver is dropped, with the requests in it and their senders: `send` returns an `Err`, and so
-//! does every reply.
+//! Not the same: an asyncio Queue doesn't know its consumers, and a Future can be set by any task. So a request to a
+//! clerk that has ended is accepted, and its reply is awaited for ever. In Rust both ends are values. When the clerk
+//! ends, its receiver is dropped, with the requests in it and their senders: `send` returns an `Err`, and so does
+//! every reply.
 
 use std::sync::Arc;
 
@@ -213,7 +213,7 @@ mod tests {
                 let mut places: Vec<_> = answers.iter().flatten().flatten().copied().collect();
                 places.sort_unstable();
                 prop_assert!(places.iter().copied().eq(1..=places.len() as u32), "{places:?}");
-                // 12 vans need at most 12 ticks. Who can wait for so long gets a place or an error.
+                // 12 vans need at most 12 ticks. A van that can wait for so long gets a place or an error.
                 let silent = vans.iter().zip(&answers).filter(|(van, answer)| van.1 >= 12 && answer.is_err());
                 prop_assert_eq!(silent.count(), 0);
                 Ok(())

@@ -1,10 +1,10 @@
 //! # `reserve`: first a place, then the parcel
 //!
-//! An unloader takes parcels from a van and puts them on a belt that is full most of the time. After 4 ticks the
-//! unloading is cancelled, while it waits for a place. With `send` it has unloaded 5 parcels by then, 4 of them get
-//! sorted, and 1 is lost: it was dropped with the `send`. With `reserve` the place comes before the parcel. 4 are
-//! unloaded, 4 sorted, 0 lost, and the fifth is still in the van. A place that was reserved and isn't used is given
-//! back: in the end 2 of 2 are free.
+//! An unloader takes parcels from a van faster than they leave the belt, so it waits for a place most of the time.
+//! After 4 ticks it is cancelled in such a wait. With `send` it has unloaded 5 parcels by then, 4 of them get sorted,
+//! and 1 is lost: it was dropped with the `send`. With `reserve` the place comes before the parcel: 4 are unloaded, 4
+//! sorted, 0 lost, and the fifth is still in the van. If the cancel comes at 2.6 ticks, it finds a place reserved and
+//! not used. The place is given back: in the end 2 of 2 are free.
 //!
 //! asyncio: Queue.put
 //!
@@ -19,8 +19,8 @@
 //!
 //! Not the same: a `put` that is cancelled hasn't put anything, and its caller still has the parcel and can save it
 //! in an `except`. `send` takes the parcel by value. If its future is dropped while it waits, the parcel goes with
-//! it, and no code of the caller runs any more. asyncio has nothing like `reserve`: its queue can be asked whether it
-//! is full, and promises no place.
+//! it: `send` isn't cancel-safe (see `tasks/select`). asyncio has nothing like `reserve`: its queue can be asked
+//! whether it is full, and promises no place.
 
 use std::cell::Cell;
 
@@ -50,7 +50,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     let law = sum([0.4, 2.0, 2.0, 2.0]);
     // At 2.6 the fourth parcel has a place, and is still being unloaded.
     let day = Van::of(0.4).day(2.0, 2.6, reserves);
-    let day = t.time("permit dropped", law, day).await?;
+    let day = t.time("reserve, not used", law, day).await?;
     count(t, &day);
     Ok(())
 }
@@ -201,7 +201,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_place_that_is_not_used_is_given_back() {
         let t = Timings::of(run).await;
-        let unused = &t["permit dropped"];
+        let unused = &t["reserve, not used"];
         assert_eq!(unused.elapsed, ticks(6.4));
         assert_eq!(unused.lane("waits_for_place(4)").ended, Ended::Returned);
         assert_eq!(*unused.count("sorted"), 3);

@@ -1,11 +1,12 @@
 //! # `task_done` and `join`: wait until all is handled
 //!
 //! Six parcels lie on a belt, a sorter needs 1 tick for each, and the depot waits until all are handled: 6 ticks, in
-//! each of three ways. They differ when the sorter panics over the third parcel. Its receiver is dropped then, and
-//! with it the parcels that still lie on the belt. A counter that is lowered by hand stays at 4, and the depot waits
-//! until its deadline, 10 ticks. A token of a `TaskTracker` travels with each parcel and is dropped with it: the
-//! depot goes on after 3 ticks and sees 0 unfinished, although only 2 are handled. With a `oneshot` for each parcel
-//! it goes on after 3 ticks too, and sees that 3, 4, 5 and 6 aren't handled.
+//! each of three ways. They differ when the sorter panics over the third parcel. Its receiver is dropped then, and so
+//! are the parcels that still lie on the belt. A counter that is lowered by hand stays at 4, and the depot waits
+//! until its deadline, 10 ticks. A token of a `TaskTracker` (see `tasks/task-group`) travels with each parcel and is
+//! dropped with it: the depot goes on after 3 ticks and sees 0 unfinished, although only 2 are handled. With an ack
+//! for each parcel, a `oneshot` (see `basics/awaitables`), it goes on after 3 ticks too, and sees that 3, 4, 5 and 6
+//! aren't handled.
 //!
 //! asyncio: Queue.task_done, Queue.join
 //!
@@ -64,7 +65,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
 }
 
 /// What asyncio's Queue does: one up with each `put`, one down with each `task_done`. A `watch` holds the count and
-/// wakes whoever waits for a change of it.
+/// wakes the task that waits for a change of it (see `queues/watch`).
 async fn by_hand(parcels: &[Parcel]) -> Day {
     let unfinished = watch::Sender::new(0);
     let (belt, sorter) = open(6, |count: watch::Sender<u32>| {
@@ -112,8 +113,8 @@ async fn by_acks(parcels: &[Parcel]) -> Day {
 type Belt<R> = mpsc::Sender<(Parcel, R)>;
 
 /// A belt and the sorter at its end. `R` lies beside each parcel, and is given to `task_done` after it.
-fn open<R: Send + 'static>(room: usize, task_done: fn(R)) -> (Belt<R>, JoinHandle<()>) {
-    let (belt, parcels) = mpsc::channel(room);
+fn open<R: Send + 'static>(places: usize, task_done: fn(R)) -> (Belt<R>, JoinHandle<()>) {
+    let (belt, parcels) = mpsc::channel(places);
     (belt, tokio::spawn(sorter(parcels, task_done)))
 }
 
@@ -158,7 +159,7 @@ async fn count(t: &mut Timings, label: &str, (sees, sorter): Day) {
     let handled = t[label].lanes.iter();
     let handled = handled.filter(|lane| lane.ended == Ended::Returned).count();
     t.count("handled", handled);
-    t.count("the waiter sees", sees);
+    t.count("the depot sees", sees);
     let panicked = sorter.await.is_err_and(|end| end.is_panic());
     t.count("the sorter", if panicked { "panicked" } else { "returned" });
 }
@@ -173,7 +174,7 @@ mod tests {
     fn check(t: &Timings, label: &str, after: u32, handled: usize, sees: &str, sorter: &str) {
         assert_eq!(t[label].elapsed, ticks(after), "{label}");
         assert_eq!(*t[label].count("handled"), handled, "{label}");
-        assert_eq!(*t[label].count("the waiter sees"), sees, "{label}");
+        assert_eq!(*t[label].count("the depot sees"), sees, "{label}");
         assert_eq!(*t[label].count("the sorter"), sorter, "{label}");
     }
 
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_tracker_that_is_not_closed_is_waited_for_without_end() {
+    async fn a_tracker_that_is_not_closed_is_waited_for_for_ever() {
         let tracker = TaskTracker::new();
         assert!(timeout(ticks(100), tracker.wait()).await.is_err());
         tracker.close();
@@ -214,12 +215,12 @@ mod tests {
         #[test]
         fn the_wait_is_over_exactly_when_all_accepted_parcels_are_handled_or_lost(
             parcels in vec((0_u32..4, prop::bool::weighted(0.1)), 0..16),
-            room in 1_usize..4,
+            places in 1_usize..4,
             cancelled in 1_u32..40,
         ) {
             on_virtual_clock(async {
                 let tracker = TaskTracker::new();
-                let (belt, sorter) = open(room, |(_token, ack): (_, oneshot::Sender<()>)| {
+                let (belt, sorter) = open(places, |(_token, ack): (_, oneshot::Sender<()>)| {
                     ack.send(()).unwrap_or(());
                 });
                 let cancelled = ticks(f64::from(cancelled) - 0.5); // never when a parcel is done

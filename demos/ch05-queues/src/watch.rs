@@ -1,10 +1,11 @@
 //! # A watch: the last value, and no queue before it
 //!
-//! A depot counts 100 parcels, one every 0.2 ticks, and sends each new total to two screens. A `watch` holds one
-//! value: a new one replaces it, read or not, so the last is sent at tick 19.8, as if there were no screens. The
-//! quick screen needs 0.1 ticks to draw and shows all 100 totals. The slow one needs 4 ticks and shows 6: 1, 21, 41,
-//! 61, 81, 100. It leaves out what is out of date, and never the last. On one thread and without an `.await` between
-//! the 100, no screen gets a turn before the last: both show only that.
+//! A depot counts 100 parcels, one every 0.2 ticks, and sends each new total to two screens. A `watch` (in
+//! `sync/event` it was a state) holds one value. A new one replaces it, read or not, so the last is sent at tick
+//! 19.8, as if there were no screens. The quick screen needs 0.1 ticks to draw and shows all 100 totals. The slow one
+//! needs 4 ticks and shows 6: 1, 21, 41, 61, 81, 100. It leaves out what is out of date, and never the last. If all
+//! 100 are sent without an `.await` between them, on the one thread that sender and screens share, no screen gets a
+//! turn before the last: both show 1 total, the 100.
 //!
 //! asyncio: Condition, Queue
 //!
@@ -44,9 +45,9 @@ const ON: f64 = 0.1;
 pub async fn run(t: &mut Timings) -> Result<()> {
     // The slow screen is done last, after 6 drawings.
     let law = sum(once(ON).chain(repeat_n(SLOW, 6)));
-    let screens = two_screens(counts_one_by_one, ON, SLOW);
-    let screens = t.time("one by one", law, screens).await?;
-    count(t, "one by one", &screens);
+    let screens = two_screens(counts_one_at_a_time, ON, SLOW);
+    let screens = t.time("one at a time", law, screens).await?;
+    count(t, "one at a time", &screens);
 
     let screens = two_screens(counts_at_once, 0.0, SLOW);
     let screens = t.time("all at once", sum([SLOW]), screens).await?;
@@ -70,12 +71,12 @@ async fn two_screens(
 }
 
 #[instrument(ret, skip(total))]
-async fn counts_one_by_one(total: Sender<u32>) {
+async fn counts_one_at_a_time(total: Sender<u32>) {
     let mut clock = interval(ticks(PAUSE));
     for parcel in 1..=PARCELS {
         clock.tick().await; // the first one comes at once
-        // Not async: it replaces the value and wakes whoever waits for a change. `send` would leave the old value if
-        // there were no screen at this moment.
+        // Not async: it replaces the value and wakes the screens that wait for a change. `send` would leave the old
+        // value if there were no screen at this moment.
         total.send_replace(parcel);
     }
 }
@@ -122,7 +123,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_slow_reader_sees_few_values_and_always_the_last() {
         let t = Timings::of(run).await;
-        let slow = &t["one by one"];
+        let slow = &t["one at a time"];
         assert_eq!(*slow.count("which slow shows"), "1 21 41 61 81 100");
         assert_eq!(slow.elapsed, ticks(24.1));
     }
@@ -130,8 +131,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_holds_up_neither_the_sender_nor_a_quick_reader() {
         let t = Timings::of(run).await;
-        let quick = &t["one by one"];
-        assert_eq!(quick.lane("counts_one_by_one").end, ticks(19.8));
+        let quick = &t["one at a time"];
+        assert_eq!(quick.lane("counts_one_at_a_time").end, ticks(19.8));
         assert_eq!(*quick.count("totals quick shows"), 100);
     }
 
@@ -181,9 +182,9 @@ mod tests {
         ) {
             on_virtual_clock(async {
                 let mut t = Timings::default();
-                let screens = two_screens(counts_one_by_one, ON, f64::from(tenths) / 10.0);
+                let screens = two_screens(counts_one_at_a_time, ON, f64::from(tenths) / 10.0);
                 let [quick, slow] = t.time("a case", None, screens).await.unwrap();
-                prop_assert_eq!(t["a case"].lane("counts_one_by_one").end, ticks(19.8));
+                prop_assert_eq!(t["a case"].lane("counts_one_at_a_time").end, ticks(19.8));
                 prop_assert!(quick.into_iter().eq(1..=PARCELS));
                 prop_assert_eq!(slow.last(), Some(&PARCELS));
                 prop_assert!(slow.is_sorted_by(|a, b| a < b));
