@@ -3,6 +3,7 @@
 
 mod cases;
 mod docs;
+mod errata;
 mod folders;
 mod glossary;
 mod lessons;
