@@ -16,6 +16,10 @@ test:
 laws:
     cargo demo --all --virtual --check
 
+# A new lesson from the template: just new tasks/my-lesson
+new lesson:
+    cargo demo --new '{{lesson}}'
+
 # What recording costs: nanoseconds a poll, bytes for a million spans
 bench-recorder:
     cargo bench -p timing --bench recorder

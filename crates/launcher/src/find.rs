@@ -67,7 +67,7 @@ pub fn lesson_of(workspace: &Workspace, within: &Chapter, word: &str) -> Result<
 }
 
 /// `basics`, `ch01-basics`, `ch01`, `01` and `1` are one chapter.
-fn chapter<'w>(workspace: &'w Workspace, word: &str) -> Option<&'w Chapter> {
+pub fn chapter<'w>(workspace: &'w Workspace, word: &str) -> Option<&'w Chapter> {
     let word = kebab(&word.to_lowercase());
     let digits = word.strip_prefix("ch").unwrap_or(&word);
     let number: Option<u32> = digits.parse().ok();

@@ -1,4 +1,5 @@
-//! Behind `cargo demo`: the contents page, a lesson found by whatever its reader calls it, its chapter built and run.
+//! Behind `cargo demo`: the contents page, a lesson found by whatever its reader calls it, its chapter built and run; and
+//! a new lesson made from the template.
 //!
 //! It knows the workspace by its layout alone and depends on nothing but std, so that it is up in two seconds
 //! in a workspace that was never built. What a chapter can do with its flags is the chapter's business: all that
@@ -7,14 +8,18 @@
 mod args;
 mod find;
 mod fresh;
+mod insert;
+mod new;
 mod page;
 mod print;
+mod replace;
 mod run;
 mod workspace;
 
 use std::{ffi::OsString, process::ExitCode};
 
 pub use args::{SHARED_SWITCHES, SHARED_VALUED};
+pub use new::BLANK;
 pub use workspace::{Chapter, Lesson, Workspace, listed};
 
 use args::{Arg, Line};
@@ -57,6 +62,9 @@ fn answer(args: &[String]) -> Result<u8, Failure> {
     let workspace = Workspace::of_this_process()?;
     if args.is_empty() {
         return out(&page::contents(&workspace));
+    }
+    if let Some(words) = new::words(args) {
+        return new::new(&workspace, &words);
     }
     if line.all {
         refuse_what_all_cannot_do(&line)?;

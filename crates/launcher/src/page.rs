@@ -16,6 +16,7 @@ waitwise · async Rust for people who know asyncio
                                        (asyncio.Lock), by part of its title
   cargo demo --all                     every chapter, one after another
   cargo demo CHAPTER --help            the flags that chapters take
+  cargo demo --new CHAPTER/LESSON      make a lesson, from the template
 
   --release      build optimised: lessons about throughput ask for it
   -h, --help     this page             -V, --version   the version

@@ -108,6 +108,11 @@ impl Chapter {
             lessons,
         })
     }
+
+    /// Where a module of this chapter has its source, from the workspace's folder.
+    pub(crate) fn source(&self, module: &str) -> String {
+        format!("demos/{}/src/{module}.rs", self.package)
+    }
 }
 
 impl Lesson {

@@ -2,6 +2,7 @@
 #![cfg(unix)]
 
 mod fixture;
+mod new;
 
 use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt, process::Stdio};
 

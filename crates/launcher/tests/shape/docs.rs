@@ -39,6 +39,21 @@ pub fn lessons(workspace: &Workspace) -> Vec<String> {
     workspace.lessons().map(path).collect()
 }
 
+/// Lessons that no line of the index leads to.
+fn not_in_the_index(readme: &str, lessons: &[String]) -> Vec<String> {
+    let section = readme.split("## Index by concept\n").nth(1);
+    let index = section.and_then(|text| text.split("\n## ").next());
+    let index = index.unwrap_or_default();
+    let named: Vec<&str> = rows(index)
+        .iter()
+        .flat_map(|row| &row.cells)
+        .flat_map(|(_, cell)| codes(cell))
+        .collect();
+    let is_missing = |lesson: &&String| !named.contains(&lesson.as_str());
+    let complaint = |lesson| format!("`{lesson}` is not in the index by concept");
+    lessons.iter().filter(is_missing).map(complaint).collect()
+}
+
 /// `chapter/lesson` in a document where no such lesson is. In a column of lessons everything with a slash has to be
 /// one; elsewhere only what begins with a chapter's name is taken for a lesson.
 fn unknown_lessons(text: &str, lessons: &[String]) -> Vec<String> {
@@ -168,6 +183,16 @@ mod seeded {
     }
 
     #[test]
+    fn finds_a_lesson_that_is_not_in_the_index() {
+        let good = "# x\n\n## Index by concept\n\n| concept | lesson |\n|---|---|\n| first | `tasks/join` |\n\
+                    | all | `tasks/spawn`, `tasks/join-errors` |\n\n## Later\n\n`tasks/join`\n";
+        assert_none(&not_in_the_index(good, &known()));
+        let bad = good.replace("| first | `tasks/join` |\n", "");
+        let complaint = "`tasks/join` is not in the index by concept";
+        assert_eq!(not_in_the_index(&bad, &known()), [complaint]);
+    }
+
+    #[test]
     fn finds_a_lesson_that_does_not_exist() {
         let good = "`tokio/sync` `tasks/join` `src/main.rs`\n\n| lesson | x |\n|---|---|\n| `tasks/join` `join` | `a/b` |\n";
         assert_none(&unknown_lessons(good, &known()));
@@ -230,6 +255,12 @@ mod seeded {
             assert_eq!(unproven(&good.replace(with, without), source), [complaint]);
         }
     }
+}
+
+#[test]
+fn every_lesson_is_in_the_index() {
+    let readme = read(&root().join("README.md"));
+    assert_none(&not_in_the_index(&readme, &lessons(&workspace())));
 }
 
 #[test]
