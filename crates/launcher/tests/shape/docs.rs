@@ -6,7 +6,7 @@ use launcher::Workspace;
 
 use crate::{
     assert_none, at, files,
-    markdown::{Piece, codes, pieces, prose, rows},
+    markdown::{Piece, Row, codes, pieces, prose, rows},
     read, root, short, workspace,
 };
 
@@ -76,10 +76,12 @@ fn unknown_lessons(text: &str, lessons: &[String]) -> Vec<String> {
         let in_column = row
             .cells
             .iter()
-            .filter(|(head, _)| head.to_lowercase().contains("lesson"));
+            .filter(|(head, _)| *head == "see" || head.to_lowercase().contains("lesson"));
         for name in in_column.flat_map(|(_, cell)| codes(cell)) {
             let complaint = format!("{number}: there is no lesson `{name}`");
-            if name.contains('/') && !is_lesson(name) && !complaints.contains(&complaint) {
+            // A command may have a slash in it.
+            let is_path = name.contains('/') && !name.contains(' ');
+            if is_path && !is_lesson(name) && !complaints.contains(&complaint) {
                 complaints.push(complaint);
             }
         }
@@ -157,17 +159,24 @@ fn unproven(text: &str, source: impl Fn(&str) -> Option<String>) -> Vec<String> 
     complaints
 }
 
-/// Rows that a document has twice: two that were added at once, in two places. Headings may be alike.
+/// Rows that a document has twice: two that were added at once, in two places, or one that was changed in one place
+/// and kept in another. Headings may be alike.
 fn doubled(text: &str) -> Vec<String> {
-    let lines: Vec<&str> = text.lines().collect();
-    let mut seen = Vec::new();
+    let rows = rows(text);
     let mut complaints = Vec::new();
-    for row in rows(text) {
-        let line = lines[row.line - 1];
-        if seen.contains(&line) {
-            complaints.push(format!("{}: this row stands above, too", row.line));
+    for (index, row) in rows.iter().enumerate() {
+        let says_the_same = |other: &&Row<'_>| {
+            let pairs = row.cells.iter().zip(&other.cells);
+            let alike = pairs.filter(|(a, b)| a == b).count();
+            // In a table of two columns two rows may share a cell.
+            alike == row.cells.len() || (row.cells.len() > 2 && alike == row.cells.len() - 1)
+        };
+        if let Some(other) = rows[..index].iter().find(says_the_same) {
+            complaints.push(format!(
+                "{}: this row stands in line {}, too",
+                row.line, other.line
+            ));
         }
-        seen.push(line);
     }
     complaints
 }
@@ -200,6 +209,11 @@ mod seeded {
             unknown_lessons("see [`tasks/jion`](x)", &known()),
             ["1: there is no lesson `tasks/jion`"]
         );
+        let see = "| see |\n|---|\n| `tasks/join`, `taks/join`; `echo a/b` |\n";
+        assert_eq!(
+            unknown_lessons(see, &known()),
+            ["3: there is no lesson `taks/join`"]
+        );
         let column = "| Lessons |\n|---|\n| `http/get` |\n| `tasks/jion` |\n";
         assert_eq!(
             unknown_lessons(column, &known()),
@@ -218,7 +232,13 @@ mod seeded {
         assert_none(&doubled(&format!("{good}\n{other}")));
         assert_eq!(
             doubled(&format!("{good}| gather | join |\n")),
-            ["5: this row stands above, too"]
+            ["5: this row stands in line 3, too"]
+        );
+        let wide = "| word | rust | lesson |\n|---|---|---|\n| gather | join! | join |\n";
+        assert_none(&doubled(&format!("{wide}| wait | select! | join |\n")));
+        assert_eq!(
+            doubled(&format!("{wide}| `gather` | join! | join |\n")),
+            ["4: this row stands in line 3, too"]
         );
     }
 
