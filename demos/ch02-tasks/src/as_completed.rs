@@ -1,8 +1,9 @@
 //! # As completed: each result when it is ready
 //!
-//! Stew, tea and rice need 3, 1 and 2 ticks and cook side by side. Who takes the results in the order of the list gets
-//! the first one after 3 ticks, since the stew is first in it. Who takes whatever is ready next gets the tea after 1.
-//! Everything is done after 3 ticks in either case; what changes is how long the finished dishes stand around.
+//! Stew, tea and rice need 3, 1 and 2 ticks and cook side by side. A waiter who takes the results in the order of the
+//! list gets the first one after 3 ticks, since the stew is first in it. A waiter who takes what is ready next gets
+//! the tea after 1. Everything is done after 3 ticks in either case. What changes is how long finished dishes wait to
+//! be served: 3 ticks in all, or 0.
 //!
 //! asyncio: as_completed
 //!
@@ -11,10 +12,11 @@
 //!     print(task.get_name(), await task)
 //! ```
 //!
-//! Not the same: `JoinSet` and `FuturesUnordered` hand out values, and nothing tells which future a value came from. So
-//! the key has to be part of the value: here each dish says its name. A `JoinSet` owns tasks, which need `'static`, and
-//! wraps each value in a `Result`, because a task can panic. `FuturesUnordered` polls its futures from the task it
-//! stands in, so they may borrow, and there is no second error to handle.
+//! Not the same: `JoinSet` and `FuturesUnordered` hand out values, and nothing tells which future a value came from.
+//! So the key has to be part of the value: here each dish says its name. A `JoinSet` owns tasks, which need
+//! `'static`, and wraps each value in a `Result`, because a task can panic. `FuturesUnordered` polls its futures from
+//! the task it stands in, so they may borrow, and there is no second error to handle. It is a stream:
+//! `streams/unordered` shows it with a bound.
 
 use std::time::Duration;
 
@@ -65,28 +67,28 @@ async fn from_a_join_set() -> Result<()> {
 async fn from_futures_unordered() {
     let dishes = DISHES.iter().map(|&(dish, time)| cook(dish, time));
     let mut dishes: FuturesUnordered<_> = dishes.collect();
-    // A stream, so it is polled only while somebody waits for its next item. What `serve` did between two items would
-    // hold up the cooking if it had to wait.
+    // It is polled only while `next` is awaited. If `serve` had to wait between two dishes, the cooking would stand
+    // still meanwhile: see `pitfalls/buffered-stall`.
     while let Some(dish) = dishes.next().await {
         serve(dish);
     }
 }
 
-/// Reads from the lanes who was served in which order, and for how many ticks finished dishes stood around.
+/// Reads from the lanes in which order the dishes were served, and for how many ticks in all they waited for that.
 fn count_served(t: &mut Timings, label: &str) {
     let mut dishes = DISHES.map(|(dish, _)| {
         let served = t[label].lane(&format!("serve(\"{dish}\"")).start;
-        let stood = served - t[label].lane(&format!("cook(\"{dish}\"")).end;
-        (served, stood, dish)
+        let waited = served - t[label].lane(&format!("cook(\"{dish}\"")).end;
+        (served, waited, dish)
     });
-    let stood: Duration = dishes.iter().map(|(_, stood, _)| *stood).sum();
+    let waited: Duration = dishes.iter().map(|(_, waited, _)| *waited).sum();
     // A stable sort: dishes that are served at the same moment keep the order of the list.
     dishes.sort_by_key(|(served, _, _)| *served);
     t.count("served", dishes.map(|(_, _, dish)| dish).join(", "));
-    t.count("ticks stood", stood.div_duration_f64(ticks(1)));
+    t.count("ticks unserved", waited.div_duration_f64(ticks(1)));
 }
 
-/// Returns its key, since whoever collects the results sees nothing else of it.
+/// Returns its key: a result tells nothing else about the future it came from.
 #[instrument(ret)]
 async fn cook(dish: &'static str, time: u32) -> &'static str {
     sleep(ticks(time)).await;
@@ -105,7 +107,7 @@ mod tests {
     use timing::report::Value;
 
     #[tokio::test(start_paused = true)]
-    async fn all_is_done_when_the_slowest_is_whoever_is_served_first() {
+    async fn all_is_done_when_the_slowest_is_in_whatever_order_they_are_served() {
         let t = Timings::of(run).await;
         for label in ["in the order of the list", "JoinSet", "FuturesUnordered"] {
             assert_eq!(t[label].elapsed, ticks(3), "{label}");
@@ -113,22 +115,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn in_the_order_of_the_list_the_slow_first_one_holds_up_the_others() {
+    async fn in_the_order_of_the_list_the_others_wait_for_the_slow_first_one() {
         let t = Timings::of(run).await;
         let listed = &t["in the order of the list"];
         assert_eq!(*listed.count("served"), "stew, tea, rice");
-        // The tea stands from 1 to 3, the rice from 2 to 3.
-        assert_eq!(*listed.count("ticks stood"), Value::Fraction(3.0));
+        // The tea waits from 1 to 3, the rice from 2 to 3.
+        assert_eq!(*listed.count("ticks unserved"), Value::Fraction(3.0));
         assert_eq!(listed.lane("serve(\"tea\"").start, ticks(3));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn as_completed_nothing_stands_and_the_key_says_which_it_was() {
+    async fn as_completed_no_dish_waits_and_the_key_says_which_it_was() {
         let t = Timings::of(run).await;
         for label in ["JoinSet", "FuturesUnordered"] {
             assert_eq!(*t[label].count("served"), "tea, rice, stew", "{label}");
             assert_eq!(
-                *t[label].count("ticks stood"),
+                *t[label].count("ticks unserved"),
                 Value::Fraction(0.0),
                 "{label}"
             );

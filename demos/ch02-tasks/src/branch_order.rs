@@ -1,8 +1,9 @@
-//! # Branch order: who is served when several are ready
+//! # Branch order: which one wins when several are ready
 //!
-//! Two hatches have 100 orders waiting each, and a waiter who serves whichever is ready does 100 rounds. `select!` draws
-//! the branch it asks first at random in every round, so both hatches are served, about half of the rounds each. With
-//! `biased` it asks them in the order in which they are written: the first hatch is served 100 times, the second never.
+//! At each of two hatches 100 orders wait. A waiter does 100 rounds and serves one order in each. `select!` draws the
+//! branch it polls first at random in every round, so both hatches are served, about half of the rounds each. With
+//! `biased` it polls them in the order in which they are written: the first hatch is served 100 times, the second
+//! never.
 //!
 //! asyncio: wait
 //!
@@ -12,9 +13,9 @@
 //!     serve(task.result())
 //! ```
 //!
-//! Not the same: `asyncio.wait` hands back everything that is done, so nobody is left out. `select!` takes one branch a
-//! round, and leaves the other for a later one. At random that evens out. `biased` is for a branch that must come
-//! first, like a signal to stop; a branch above that is always ready starves the ones below.
+//! Not the same: `asyncio.wait` hands back everything that is done, so nobody is left out. `select!` takes one branch
+//! a round, and leaves the other for a later one. At random that evens out. `biased` is for a branch that must come
+//! first, like a token that says to stop. A branch that is always ready starves the branches below it.
 
 use anyhow::Result;
 use timing::{Timings, law::exactly};
@@ -42,7 +43,7 @@ async fn serves_at_random() -> (u32, u32) {
     let (mut left, mut right) = (full_hatch(), full_hatch());
     let mut served = (0, 0);
     for _ in 0..ROUNDS {
-        // Nothing is lost by the draw: a `recv` that isn't ready, or isn't asked, has taken no order.
+        // The loser is dropped and loses nothing: a `recv` that wasn't ready, or wasn't polled, has taken no order.
         select! {
             _ = left.recv() => served.0 += 1,
             _ = right.recv() => served.1 += 1,

@@ -2,8 +2,8 @@
 //!
 //! A bell rings for every dish: when it is ready, when it was dropped on the floor, and when the order was cancelled.
 //! tokio's tasks take no callbacks. What comes after a task is written after an `.await`, in a second task that holds
-//! the first one's handle. It sees all 3 endings. The same code inside the first task sees 1: a task that panics or is
-//! aborted doesn't get to its last lines.
+//! the first one's handle. It sees all 3 endings. The same code inside the first task sees 1: a task that panics or
+//! is aborted doesn't get to its last lines (`tasks/cancel`).
 //!
 //! asyncio: add_done_callback
 //!
@@ -82,7 +82,7 @@ async fn rings_inside_the_task() -> u32 {
     ];
     kitchen[2].abort();
     for dish in kitchen {
-        // Two of the three are a `JoinError` here, and nothing else tells of them.
+        // Two of the three are a `JoinError` here, which the first variant tells apart.
         let _ending = dish.await;
     }
     rung.load(Relaxed)

@@ -1,10 +1,10 @@
 //! # Cancelling: the future is dropped where it waits
 //!
-//! A soup needs 3 ticks, and the guest leaves after 1. With `abort` or a timeout its function ends inside its
-//! `.await`: no later line of it runs, and the soup is packed away 0 times. `Drop` runs and turns the gas off, but it
-//! is no `async fn`. A clean-up that has to wait, like flushing a file or closing a connection, needs a function that
-//! is asked to stop and goes on to its end: with a `CancellationToken` the soup is packed away 1 time, and that takes
-//! its tick.
+//! A soup needs 3 ticks, and the guest leaves after 1. With `abort` or a timeout the function that cooks it ends
+//! inside its `.await`: no later line of it runs, and the soup is packed away 0 times. `Drop` runs and turns the gas
+//! off, but it is no `async fn`. A clean-up that has to wait, like flushing a file or closing a connection, needs a
+//! function that is asked to stop and goes on to its end. A `CancellationToken` asks: it is cancelled in one place
+//! and seen in others. With it the soup is packed away 1 time, and that takes its tick.
 //!
 //! asyncio: Task.cancel, CancelledError
 //!
@@ -18,8 +18,9 @@
 //!
 //! Not the same: `Task.cancel` raises an exception in the coroutine, which can clean up, take its time, or catch the
 //! exception and go on: then `cancelled()` is False. `abort` raises nothing. There is nothing to catch, and nothing
-//! to raise again. A token raises nothing either: it stops those who look at it, where they look. The same in both: a
-//! task that is cancelled before its first poll never runs a line.
+//! to raise again. A token raises nothing either: it stops only code that looks at it, where it looks. The same in
+//! both: a task that is cancelled before its first poll never runs a line. How to close what has to be closed with a
+//! wait: `streams/guard`, `streams/with-connection`.
 
 use std::{
     fmt::Display,
@@ -55,7 +56,8 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     let told = t.time("abort, with a catch", exactly(1), soup).await;
     count(t, &kitchen, told);
 
-    // A future that isn't a task is cancelled by dropping it. `timeout` owns the future it is given, and drops it.
+    // A future that isn't a task is cancelled by dropping it. `timeout` owns the future it is given, and drops it
+    // when the time is up (`tasks/timeout`).
     let kitchen = Arc::<Kitchen>::default();
     let soup = timeout(ticks(1), cooks(kitchen.clone()));
     let told = t.time("dropped by timeout", exactly(1), soup).await;
@@ -107,7 +109,8 @@ async fn aborted(
 /// Every variant runs this function. What differs is how it is ended.
 #[instrument(ret, skip(kitchen))]
 async fn cooks(kitchen: Arc<Kitchen>) -> &'static str {
-    let _gas = Gas::light(&kitchen);
+    kitchen.gas_lit.fetch_add(1, Relaxed);
+    let _gas = Gas(kitchen.clone());
     // When the token is cancelled only `simmers` is dropped, the part that may be cut short. This function goes on.
     let soup = kitchen.closes.run_until_cancelled(simmers()).await;
     packs_away(&kitchen).await;
@@ -149,13 +152,6 @@ struct Kitchen {
 /// Turns the gas off when it is dropped. A local variable of `cooks` is part of its future, so that happens when the
 /// function returns and also when the future is dropped.
 struct Gas(Arc<Kitchen>);
-
-impl Gas {
-    fn light(kitchen: &Arc<Kitchen>) -> Self {
-        kitchen.gas_lit.fetch_add(1, Relaxed);
-        Self(kitchen.clone())
-    }
-}
 
 impl Drop for Gas {
     /// Not an `async fn`, and it can't be one: an `.await` in here doesn't compile (E0728).

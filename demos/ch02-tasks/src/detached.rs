@@ -2,7 +2,8 @@
 //!
 //! A cook fails in a task that nobody awaits, and the kitchen goes on serving. A panic prints 1 line when it happens.
 //! An `Err` prints 0: it is what the function returned, and it is dropped with the task. Of 2 failures in a `JoinSet`
-//! 2 are fetched. So a task that can fail is kept in a handle or a set, or reports its failure itself.
+//! 2 are fetched. So a task that can fail is kept in a handle or a set, or reports its failure itself. One place for
+//! all failures: `runtime/exception-handler`.
 //!
 //! asyncio: Task exception was never retrieved
 //!
@@ -44,7 +45,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
 
     let failed = Arc::new(AtomicU32::new(0));
     t.time("`Err`, detached", exactly(2), async {
-        // Without a word from the compiler: the `Result` is inside the handle, and a handle may be dropped.
+        // The compiler says nothing: the `Result` is inside the handle, and a handle may be dropped.
         tokio::spawn(burns_the_stew(failed.clone()));
         serves().await;
     })
@@ -128,7 +129,8 @@ async fn burns_and_reports(failed: Arc<AtomicU32>) -> Result<(), &'static str> {
     burns_the_stew(failed).await
 }
 
-/// `pending` is never ready and registers no waker. In asyncio that is `await loop.create_future()`.
+/// `pending` is never ready and keeps nothing that could wake its task (`runtime/waker`). In asyncio that is
+/// `await loop.create_future()`.
 #[instrument(ret)]
 async fn waits_for_ever() {
     pending().await

@@ -1,10 +1,10 @@
 //! # The first of several: losers are dropped, or handed back
 //!
-//! Three dishes need 3, 1 and 2 ticks, each on a burner of its own, and the first one that is ready is eaten: after
-//! 1 tick in both forms. When `select!` hands it over, the other two futures are dropped already and 0 burners are
-//! in use. A `JoinSet` hands over the first and keeps the rest: 2 burners are in use until the rest is aborted. It
-//! matters when two are ready at the same moment: `select!` gives 1 dish and drops the other one, the `JoinSet`
-//! gives both.
+//! Three dishes need 3, 1 and 2 ticks, each on a burner of its own, and the first one that is ready is eaten, after 1
+//! tick. `select!` polls several futures from the task it stands in, like `join!`, and ends with the first that is
+//! ready. When it hands that over, the other two are dropped already and 0 burners are in use. A `JoinSet` hands over
+//! the first and keeps the rest: 2 burners are in use until the rest is aborted. When two are ready at the same
+//! moment, `select!` gives 1 dish and drops the other one, the `JoinSet` gives 2.
 //!
 //! asyncio: wait, FIRST_COMPLETED
 //!
@@ -17,8 +17,9 @@
 //! ```
 //!
 //! Not the same: `wait` cancels nothing, and a task in `pending` that nobody cancels runs on. With `select!` nothing
-//! is left to cancel: a branch that doesn't win is dropped at once, with everything it holds. `done` is a set, since
-//! several tasks can be done at once; `select!` takes one branch and no other. Nearest to `wait` is the `JoinSet`.
+//! is left to cancel: a branch that doesn't win is dropped at once, with everything it holds. What that can lose:
+//! `tasks/select`. `done` is a set, since several tasks can be done at once; `select!` takes one branch and no other.
+//! Nearest to `wait` is the `JoinSet`.
 
 use std::sync::Arc;
 
@@ -62,7 +63,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
 async fn selects([stew, soup, rice]: [usize; 3]) -> usize {
     let stove = Stove::lit();
     // At each wake-up the branches are polled one after another, beginning with one drawn at random, until one is
-    // ready. So in a tie it is chance who wins, and the other one is dropped without being polled again.
+    // ready. So in a tie chance decides which dish wins, and the other one is dropped without being polled again.
     let first = tokio::select! {
         dish = cook("stew", stew, stove.clone()) => dish,
         dish = cook("soup", soup, stove.clone()) => dish,
@@ -117,9 +118,10 @@ async fn cook(dish: &'static str, time: usize, stove: Arc<Stove>) -> &'static st
 }
 
 struct Stove {
+    /// A permit for each burner (`sync/semaphore`).
     burners: Semaphore,
-    /// For 1, 2 and 3 ticks. Dishes of one length share a timer: if each had its own, the two of a tie would begin,
-    /// and end, some microseconds apart.
+    /// For 1, 2 and 3 ticks. `Shared` is a future for several that wait for it. Dishes of one length share a timer:
+    /// if each had its own, the two of a tie would begin, and end, some microseconds apart.
     timers: [Shared<Sleep>; 3],
 }
 

@@ -1,8 +1,8 @@
-//! # Three answers to "when is it enough?"
+//! # When waiting ends: the first, the first failure, or all
 //!
-//! Tea is ready after 1 tick, the toast burns after 2, the stew is ready after 3. Waiting for the first one of any kind
-//! takes 1 tick, waiting for the first failure 2, waiting for all 3. tokio has no parameter for it. All three are one
-//! loop over `join_next`, and what differs is the line in which it stops.
+//! Tea is ready after 1 tick, the toast burns after 2, the stew is ready after 3. Waiting for the first one takes 1
+//! tick, waiting for the first failure 2, waiting for all 3. asyncio has a parameter for it, tokio has none: all
+//! three are a loop over `join_next` of a `JoinSet`, and they differ in the condition under which it ends.
 //!
 //! asyncio: FIRST_EXCEPTION, ALL_COMPLETED
 //!
@@ -12,9 +12,9 @@
 //!     task.cancel()
 //! ```
 //!
-//! Not the same: `asyncio.wait` calls what a task raised an exception, and only that. In Rust two things can go wrong
-//! with a task. It returns an `Err`, which is a value like any other, or it panics or is aborted, which is a `JoinError`
-//! around the value. Both are failures here. And what is pending needs no loop to be cancelled: the set aborts it.
+//! Not the same: to `asyncio.wait` a task has failed when it has raised an exception. In Rust a task can fail in two
+//! ways: it returns an `Err`, which is a value like any other, or it panics or is aborted, and then awaiting it gives
+//! a `JoinError`. Both are failures here. And what is pending needs no loop to be cancelled: the set aborts it.
 
 use anyhow::{Error, Result, bail};
 use timing::{Timings, law::exactly, ticks};

@@ -1,8 +1,9 @@
 //! # `join!`: wait for several futures together
 //!
-//! Three dishes need 1, 2 and 1 ticks on the stove. Cooked one after another they take 4 ticks, the sum; together they
-//! take 2, as long as the slowest. The results keep the order in which the futures were named, whichever is ready
-//! first. When their number is only known at run time there is `join_all`: five dishes of 1 tick each take 1.
+//! Three dishes need 1, 2 and 1 ticks on the stove. Cooked one after another they take 4 ticks, the sum; together
+//! they take 2, as long as the slowest. The results keep the order in which the futures were named, also when a later
+//! one is ready first. When their number is only known at run time there is `join_all`: five dishes of 1 tick each
+//! take 1.
 //!
 //! asyncio: gather
 //!
@@ -11,9 +12,10 @@
 //! rolls = await asyncio.gather(*(cook("roll", 1) for _ in range(5)))
 //! ```
 //!
-//! Not the same: `gather` makes three tasks. `join!` makes none: it polls all three futures from the task it stands in.
-//! So they are concurrent but never parallel, they may borrow local variables, and each wake-up polls every future that
-//! isn't done. The timeline shows it: when the tea is ready the stew is polled too, 3 times in all instead of 2.
+//! Not the same: `gather` makes three tasks. `join!` makes none: it polls all three futures from the task it stands
+//! in. So they are concurrent but never parallel (`pitfalls/join-is-not-parallel`), and they may borrow local
+//! variables, which a task may not (`tasks/what-spawn-asks`). Each wake-up polls every future that isn't done. The
+//! timeline shows it: when the tea is ready the stew is polled too, 3 times in all instead of 2.
 
 use anyhow::Result;
 use futures_util::future::join_all;

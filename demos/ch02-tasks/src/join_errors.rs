@@ -2,9 +2,10 @@
 //!
 //! Four dishes are on the stove. The fish burns after 1 tick and the roast after 3; soup and stew would be ready
 //! after 2 and 4. `try_join!` returns the first error after 1 tick and drops the other three futures: 3 cancelled, 0
-//! ready. Tasks run on instead: 2 dishes become ready that nobody takes, and the roast's error reaches nobody.
-//! `join_all` takes 4 ticks and returns all four outcomes, 2 dishes and 2 errors. With a `JoinSet` the program
-//! decides: here it aborts the rest at the first error, and gets each of the 3 back as cancelled.
+//! ready. `try_join_all` over the handles of tasks returns it as early, but the tasks run on: 2 dishes become ready
+//! that nobody takes, and the error of the roast is lost. `join_all` takes 4 ticks and returns all four outcomes, 2
+//! dishes and 2 errors. With a `JoinSet`, a set of tasks, the program decides: here it aborts the rest at the first
+//! error, and gets each of the 3 back as cancelled.
 //!
 //! asyncio: gather, return_exceptions
 //!

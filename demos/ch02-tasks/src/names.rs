@@ -1,9 +1,9 @@
 //! # Names: which task is this, and is it done?
 //!
 //! Three orders are cooking. Without a name all three look the same: 1 label for 3 lanes. A tokio task has no name to
-//! give, but it can run in a span, and the span's fields stand on everything that happens in it: 3 labels. From outside
-//! a handle tells two things without waiting: an id, the same one the task sees from inside, and whether it is done:
-//! after 1.5 ticks 1 of the 3 is.
+//! give, but it can run in a span of `tracing`, which these lessons draw as a lane. The span's fields stand on
+//! everything that happens in it: 3 labels. From outside a handle tells two things without waiting. One is the task's
+//! id, the same that the task sees from inside. The other is whether it is done: after 1.5 ticks 1 of the 3 is.
 //!
 //! asyncio: get_name, set_name, done, current_task
 //!
@@ -13,9 +13,11 @@
 //! print(asyncio.current_task().get_name())    # inside the task
 //! ```
 //!
-//! Not the same: names of tasks are for the unstable part of tokio. `task::id()` is unique among the tasks that are
-//! running and means nothing to a reader; a span has fields with names and types, follows the work into the functions it
-//! calls, and reaches every log line. There is no `task.result()`: `is_finished` only says that awaiting won't wait.
+//! Not the same: only the unstable part of tokio has names for tasks (`runtime/console`). `task::id()` is unique
+//! among the tasks that are running and means nothing to a reader. A span has fields with names and types, follows
+//! the work into the functions it calls, and reaches every log line (`runtime/logging`), but not a task that is
+//! spawned in it (`runtime/span-in-task`). There is no `task.result()`: `is_finished` only says that awaiting won't
+//! wait.
 
 use anyhow::{Result, ensure};
 use timing::{Timings, law::max, report::Variant, ticks};
@@ -79,7 +81,7 @@ async fn order(table: u32) -> task::Id {
     cook(table).await
 }
 
-/// Knows nothing of spans. Its line stands in the lane of whoever called it.
+/// Knows nothing of spans. Its line stands in the lane of the function that called it.
 async fn cook(time: u32) -> task::Id {
     sleep(ticks(time)).await;
     info!("ready");

@@ -62,7 +62,8 @@ pub async fn run(t: &mut Timings) -> Result<()> {
 }
 
 /// The plan has a run at 20 as well, at the moment when the shift is over. `biased` asks the end of the shift first,
-/// so that run doesn't begin. `timeout` asks its future first: it would begin the run and cut it off at once.
+/// so that run doesn't begin (`tasks/branch-order`). `timeout` asks its future first: it would begin the run and cut
+/// it off at once.
 async fn for_a_shift(routine: impl Future<Output = Infallible>) {
     tokio::select! {
         biased;

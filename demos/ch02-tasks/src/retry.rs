@@ -2,9 +2,9 @@
 //!
 //! The fishmonger's line is busy twice; the third call gets through. With waits of 1 and 2 ticks between the calls
 //! that takes 3. When all three calls fail it takes 3 too: nothing is left to wait for after the last failure. An
-//! error that can't go away deserves no second call: "not sold" is known after 1 call in 0 ticks. Whoever retries
-//! every error asks 3 times, loses 3 ticks and gets the same answer. `backon` adds jitter: over 512 seeds the two
-//! waits come to between 3 and 6 ticks in all.
+//! error that can't go away deserves no second call: "not sold" is known after 1 call in 0 ticks. If every error is
+//! retried, the same answer takes 3 calls and 3 ticks. The crate `backon` has such a loop ready, and adds jitter, a
+//! random part, to each wait: over 512 seeds the two waits come to between 3 and 6 ticks in all.
 //!
 //! asyncio: retry, backoff
 //!
@@ -16,12 +16,11 @@
 //!         await asyncio.sleep(wait)
 //! ```
 //!
-//! Not the same: a coroutine that is awaited again raises RuntimeError. In Rust `.await` moves the future, so a
-//! second one doesn't compile (E0382); through a reference it compiles, and panics. In both languages an attempt
-//! needs a future of its own, so `retry` is given a function that makes one. Where `except` goes by the class of the
-//! error, Rust goes by the variant of an `enum`.
+//! Not the same: `except` goes by the class of the error, Rust by the variant of an `enum`, and the compiler asks
+//! about a variant that is added later. The same in both: an attempt needs a coroutine or future of its own, since
+//! neither can be awaited twice (`pitfalls/await-twice`). So `retry` is given a function that makes one.
 
-use std::{pin::pin, time::Duration};
+use std::time::Duration;
 
 use anyhow::Result;
 use backon::{BackoffBuilder, ExponentialBuilder, Retryable};
@@ -62,19 +61,9 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     let answer = t.time("not sold, retried", exactly(3), calling).await;
     counts(t, "not sold, retried", &format!("{answer:?}"));
 
-    // In a task of its own, so that the panic ends that task and not this lesson.
-    let calling = tokio::spawn(awaits_one_future_again());
-    let ended = t.time("one future, twice", exactly(1), calling).await;
-    let panicked = ended.is_err_and(|end| end.is_panic());
-    counts(
-        t,
-        "one future, twice",
-        if panicked { "a panic" } else { "an answer" },
-    );
-
-    // `backon` has this loop ready. Each of its waits is the planned one plus a random part of less than the same
-    // length, so that cooks who found the line busy together don't all call again together. The seed makes every run
-    // of this lesson show the same waits; in a program, leave it out.
+    // Each wait is the planned one plus a random part of less than the same length, so that cooks who found the line
+    // busy together don't all call again together. The seed makes every run of this lesson show the same waits; in a
+    // program, leave it out.
     let mut answers = BUSY_TWICE.into_iter();
     let calling = (move || ring(answers.next().expect("an answer for each call")))
         .retry(backoff().with_jitter_seed(1))
@@ -117,24 +106,12 @@ enum Refusal {
     NotSold,
 }
 
-/// Without a `_` arm: whoever adds a kind of refusal has to decide here, or it doesn't compile.
+/// Without a `_` arm: a refusal that is added to the `enum` has to be decided on here, or this doesn't compile.
 fn is_transient(refusal: &Refusal) -> bool {
     match refusal {
         Refusal::LineBusy => true,
         Refusal::NotSold => false,
     }
-}
-
-/// `call.await` twice doesn't compile. Awaiting it through a reference does: that moves the reference, and the future
-/// stays where it is. But it has run to its end, and a future made by `async` panics when it is polled after that.
-#[instrument(ret)]
-async fn awaits_one_future_again() -> Answer {
-    let mut call = pin!(ring(Err(Refusal::LineBusy)));
-    if let Err(Refusal::LineBusy) = call.as_mut().await {
-        sleep(ticks(1)).await;
-        return call.await; // <- the difference: no new future
-    }
-    unreachable!("the line was busy")
 }
 
 /// Waits of 1 and 2 ticks before the jitter. `with_max_times` counts the retries, so there is one call more.
@@ -184,7 +161,7 @@ fn counts(t: &mut Timings, label: &str, outcome: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use timing::report::Ended::{Failed, Panicked, Returned};
+    use timing::report::Ended::{Failed, Returned};
 
     #[tokio::test(start_paused = true)]
     async fn the_third_call_gets_through_after_both_waits() {
@@ -222,15 +199,6 @@ mod tests {
         assert_eq!(*retried.count("calls"), 3);
         assert_eq!(retried.elapsed, ticks(3));
         assert_eq!(retried.count("outcome"), t["not sold"].count("outcome"));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_future_cannot_be_awaited_again() {
-        let t = Timings::of(run).await;
-        let twice = &t["one future, twice"];
-        assert_eq!(*twice.count("calls"), 1);
-        assert_eq!(*twice.count("outcome"), "a panic");
-        assert_eq!(twice.lane("awaits_one_future_again").ended, Panicked);
     }
 
     #[tokio::test(start_paused = true)]

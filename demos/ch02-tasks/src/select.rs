@@ -1,9 +1,10 @@
-//! # `select!`: whichever comes first, and what becomes of the others
+//! # `select!` in a loop: what is dropped, and what that loses
 //!
 //! Eight orders of 4 bytes arrive over a wire in pieces of 7, and a clock strikes every 1.3 ticks. A loop waits for
-//! both, and each stroke drops the branch that reads. If that is `read_exact`, the bytes it has taken off the wire
-//! are lost: 4 of 32 here. That is one order less, and 3 more are made of the halves of two. Two forms lose none: one
-//! keeps the read across the rounds, the other waits for a `recv`, which takes a whole message or nothing.
+//! both with `select!`, and each stroke drops the branch that reads. If that is `read_exact`, the bytes it has taken
+//! off the wire are lost: 4 of 32 here. That is one order less, and 3 more are wrong, made of the halves of two. Two
+//! forms lose none. One keeps the read across the rounds, with `pin!`. The other waits for the `recv` of a channel,
+//! which takes a whole message or nothing.
 //!
 //! asyncio: wait
 //!
@@ -15,8 +16,8 @@
 //!
 //! Not the same: `asyncio.wait` leaves the losers alone. `select!` drops what stands in the branches that lose. If
 //! that is a future, it must be one that can be dropped between two polls without losing anything. Such a future is
-//! called cancel-safe; the documentation of a method says whether it is, and no compiler checks it. If it is a `&mut`
-//! of a future, only the reference is dropped.
+//! called cancel-safe. The documentation of a method says whether it is, and no compiler checks it: see
+//! `pitfalls/cancel-unsafe`. If it is a `&mut` of a future, only the reference is dropped: see `runtime/pin`.
 
 use std::{pin::pin, time::Duration};
 
@@ -102,10 +103,10 @@ async fn receives_in_the_branch(pieces: Pieces) -> Result<Vec<u32>> {
     let (mut orders, mut strokes) = (Vec::new(), 0);
     loop {
         select! {
-            // A precondition takes a branch out of the round. The first stroke comes at once; after the third this
+            // A precondition takes a branch out of the round. The first stroke comes at once. After the third this
             // branch is off, or the clock would go on striking when no order can come any more.
             _ = clock.tick(), if strokes < 3 => strokes += 1,
-            // So does a pattern that doesn't match: `recv` gives `None` when the last sender is gone.
+            // A pattern that doesn't match does the same: `recv` gives `None` when the last sender is gone.
             Some(order) = receiver.recv() => orders.push(order),
             // Both branches are off: the clock by its precondition, the channel by `None`.
             else => break,
@@ -132,14 +133,9 @@ async fn read_order(wire: &mut DuplexStream) -> Option<u32> {
 
 fn count(t: &mut Timings, orders: &[u32]) {
     let sent = 1..=ORDERS;
-    t.count(
-        "orders right",
-        orders.iter().filter(|order| sent.contains(order)).count(),
-    );
-    t.count(
-        "wrong",
-        orders.iter().filter(|order| !sent.contains(order)).count(),
-    );
+    let right = orders.iter().filter(|order| sent.contains(order)).count();
+    t.count("orders right", right);
+    t.count("wrong", orders.len() - right);
     t.count("bytes lost", 4 * (ORDERS as usize - orders.len()));
 }
 
@@ -152,6 +148,7 @@ struct Pieces {
 }
 
 impl Pieces {
+    /// `duplex` makes both ends of a connection inside the program. An `interval` is ready once a period.
     fn arrive(self) -> (DuplexStream, Interval) {
         let (near, far) = duplex(64);
         tokio::spawn(send_orders(far, self));

@@ -1,8 +1,8 @@
 //! # Shield: the work outlives the one who waits for it
 //!
-//! The guest waits 1 tick for a roast that needs 3, then leaves. If the guest awaits the roast itself, giving up cancels
-//! it, and 2 ticks of cooking are never done. If the roast is a task and the guest awaits its handle, giving up ends
-//! the waiting only: the roast is ready at 3 and can still be fetched.
+//! The guest waits 1 tick for a roast that needs 3, then leaves. If the guest awaits the roast itself, giving up
+//! drops it (`tasks/timeout`), and 2 ticks of cooking are never done. If the roast is a task and the guest awaits its
+//! handle, giving up ends the waiting only: the roast is ready at 3 and can still be fetched.
 //!
 //! asyncio: shield
 //!
@@ -15,8 +15,8 @@
 //! ```
 //!
 //! Not the same: asyncio cancels a task when somebody who awaits it is cancelled, so the task has to be shielded from
-//! it. A `JoinHandle` that is dropped cancels nothing: in Rust spawned work is shielded from the start. The handle is
-//! awaited by `&mut`, so that the timeout doesn't take it away.
+//! that. A `JoinHandle` that is dropped cancels nothing: in Rust spawned work is shielded from the start. The handle
+//! is awaited by `&mut`, so that the timeout doesn't take it away.
 
 use anyhow::Result;
 use timing::{

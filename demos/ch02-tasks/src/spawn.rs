@@ -1,9 +1,10 @@
 //! # `spawn`: a task runs without being awaited, but not at once
 //!
 //! Three dishes need 1, 2 and 1 ticks. Awaited directly they take 4 ticks, the sum. Spawned first they take 2, as
-//! long as the slowest, although each handle is awaited by itself and in order: the tasks run side by side, and an
-//! `.await` only fetches a result. A task that is never awaited runs too. But `spawn` runs no line of it: of the 2
-//! steps of a forgotten tea 0 are done when `spawn` returns, and 2 in the end.
+//! long as the slowest, although the handles are awaited one at a time: the tasks run side by side, and an `.await`
+//! only fetches a result. So it costs nothing to await the slowest first: 3 ticks for dishes of 3, 1 and 2. A task
+//! that is never awaited runs too. But `spawn` runs no line of it: of the 2 steps of a forgotten tea 0 are done when
+//! `spawn` returns, and 2 in the end.
 //!
 //! asyncio: create_task
 //!
@@ -17,8 +18,9 @@
 //! Not the same: `await task` gives what the coroutine returns, or raises what it raised. `handle.await` gives a
 //! `Result<T, JoinError>`, since a task can panic or be cancelled. A task whose function returns a `Result` gives one
 //! inside the other, and takes `??`. asyncio's loop holds its tasks by weak references, so one that nobody keeps can
-//! vanish. tokio holds on to a task whose handle is dropped: it is detached, not cancelled. In a runtime with several
-//! threads another thread can begin a task while its spawner goes on. Here there is one thread, as in asyncio.
+//! vanish. tokio holds on to a task whose handle is dropped: it is detached, not cancelled (`tasks/detached`). In a
+//! runtime with several threads another thread can begin a task while its spawner goes on. Here there is one thread,
+//! as in asyncio.
 
 use std::{
     error::Error,
@@ -49,19 +51,19 @@ pub async fn run(t: &mut Timings) -> Result<()> {
         let tea = tokio::spawn(cook("tea", 1));
         let stew = tokio::spawn(cook("stew", 2));
         let rice = tokio::spawn(cook("rice", 1));
-        // All three begin during the first `.await`, which returns with the tea. The other two don't wait for theirs.
+        // All three begin during the first `.await`, which returns with the tea. None waits until its handle is
+        // awaited.
         tea.await?;
         stew.await?;
         rice.await
     })
     .await?;
 
-    t.time("3, 1, 2 in order", max([3, 1, 2]), async {
+    t.time("slowest first", max([3, 1, 2]), async {
         let roast = tokio::spawn(cook("roast", 3));
         let tea = tokio::spawn(cook("tea", 1));
         let stew = tokio::spawn(cook("stew", 2));
-        // Handles are awaited in the order of the code. A task that is done keeps its result until it is asked for,
-        // so waiting for the slowest first costs nothing.
+        // A task that is done keeps its result until it is asked for.
         roast.await?;
         tea.await?;
         stew.await
@@ -141,7 +143,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_order_of_the_awaits_does_not_matter() {
         let t = Timings::of(run).await;
-        let ordered = &t["3, 1, 2 in order"];
+        let ordered = &t["slowest first"];
         assert_eq!(ordered.elapsed, ticks(3));
         let ends = ["roast", "tea", "stew"].map(|dish| ordered.lane(dish).end);
         assert_eq!(ends, [ticks(3), ticks(1), ticks(2)]);

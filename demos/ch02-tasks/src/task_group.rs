@@ -2,9 +2,9 @@
 //!
 //! Four dishes are on the stove. A `JoinSet` that is dropped aborts what still cooks: the cook leaves with the soup
 //! after 1 tick, and 3 dishes are cancelled. A `TaskTracker` waits for all of them, 4 ticks, and aborts none,
-//! although the fish burns after 2. A group as in asyncio does both: the burnt fish stops the roast and the stew,
-//! they take 1 tick to clear up, and then the group hands back every error. Here there are 2, because clearing up the
-//! roast fails too.
+//! although the fish burns after 2. A group as in asyncio is made of a `JoinSet` and a `CancellationToken`. When the
+//! fish burns, it cancels the roast and the stew, which take 1 tick to clean up. After 3 ticks the group hands back
+//! every error: 2, because the clean-up of the roast fails too.
 //!
 //! asyncio: TaskGroup, ExceptionGroup
 //!
@@ -17,10 +17,10 @@
 //! ```
 //!
 //! Not the same: leaving an `async with` can wait; leaving a Rust scope can't. So a `JoinSet` at the end of its scope
-//! aborts its tasks, and whoever wants to wait has to call something: `join` below. An aborted task is dropped and
-//! can't await any more; one that is told by a `CancellationToken` can still clear up. And the tasks of a group own
-//! their data or share it in an `Arc`. They can't borrow from the function that made the group, since nothing makes
-//! it wait for them.
+//! aborts its tasks, and a program that wants to wait has to say so, here by `join`. An aborted task is dropped and
+//! can't await any more; one that is told by a `CancellationToken` can still clean up (`tasks/cancel`). And the tasks
+//! of a group own their data or share it in an `Arc`. They can't borrow from the function that made the group, since
+//! nothing makes it wait for them (`tasks/what-spawn-asks`).
 
 use anyhow::{Error, Result, bail};
 use timing::{
@@ -38,9 +38,6 @@ use tracing::{info, instrument};
 
 const MENU: [(&str, u32); 4] = [("soup", 1), ("fish", 2), ("roast", 3), ("stew", 4)];
 
-/// The same times, and nothing that burns.
-const NO_FISH: [(&str, u32); 4] = [("soup", 1), ("rice", 2), ("roast", 3), ("stew", 4)];
-
 pub async fn run(t: &mut Timings) -> Result<()> {
     t.time("JoinSet, dropped", exactly(1), leaves_with_the_first())
         .await?;
@@ -51,23 +48,13 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     counts(t, "TaskTracker", 0);
 
     let mut group = Group::default();
-    for (dish, time) in NO_FISH {
-        group.spawn(|stop| cook_or_clear_up(dish, time, stop));
-    }
-    let law = max([1, 2, 3, 4]);
-    let ended = t.time("group, all well", law, group.join()).await;
-    counts(t, "group, all well", ended.err().unwrap_or_default().len());
-
-    let mut group = Group::default();
     for (dish, time) in MENU {
-        group.spawn(|stop| cook_or_clear_up(dish, time, stop));
+        group.spawn(|stop| cook_or_clean_up(dish, time, stop));
     }
     let ended = t.time("group, fish burns", exactly(3), group.join()).await;
     let errors = ended.err().unwrap_or_default();
     counts(t, "group, fish burns", errors.len());
-    for error in errors {
-        info!("{error}");
-    }
+    errors.iter().for_each(|error| info!("{error}"));
     Ok(())
 }
 
@@ -79,14 +66,14 @@ async fn leaves_with_the_first() -> Result<()> {
     if let Some(first) = stove.join_next().await {
         info!("leaves with the {}", first??);
     }
-    drop(stove); // by hand, because the end of the function, which would do it too, leaves no room for an await
-    // Aborting marks the tasks and doesn't wait for them. Each is dropped in a turn of its own, and gets it here.
+    drop(stove); // by hand, because nothing can be awaited after the end of the function, which would do it too
+    // Aborting marks the tasks and doesn't wait for them. Each is dropped in a turn of its own, which comes here.
     yield_now().await;
     Ok(())
 }
 
 /// A tracker counts its tasks and keeps nothing they return. What a task returned is in the handle that `spawn`
-/// gives, and here nobody keeps that, so the error of the fish is seen by nobody.
+/// gives, and here nobody keeps that, so nobody sees the error of the fish (`tasks/detached`).
 async fn waits_for_all() {
     let stove = TaskTracker::new();
     for (dish, time) in MENU {
@@ -134,14 +121,14 @@ impl<T: Send + 'static> Group<T> {
 }
 
 /// `None` when it was stopped. What asyncio does in `except CancelledError` stands after the wait here.
-async fn cook_or_clear_up(
+async fn cook_or_clean_up(
     dish: &'static str,
     time: u32,
     stop: CancellationToken,
 ) -> Result<Option<&'static str>> {
     match stop.run_until_cancelled(cook(dish, time)).await {
         Some(cooked) => cooked.map(Some),
-        None => clear_up(dish).await.map(|()| None),
+        None => clean_up(dish).await.map(|()| None),
     }
 }
 
@@ -155,7 +142,7 @@ async fn cook(dish: &'static str, time: u32) -> Result<&'static str> {
 }
 
 #[instrument(ret, err)]
-async fn clear_up(dish: &'static str) -> Result<()> {
+async fn clean_up(dish: &'static str) -> Result<()> {
     sleep(ticks(1)).await;
     if dish == "roast" {
         bail!("the roast fell on the floor");
@@ -163,7 +150,7 @@ async fn clear_up(dish: &'static str) -> Result<()> {
     Ok(())
 }
 
-/// Read off the lanes of `cook`; the errors are those that came back to whoever waited.
+/// Read off the lanes of `cook`. The errors are those that the group has handed back.
 fn counts(t: &mut Timings, label: &str, errors: usize) {
     let ended = |how| {
         let lanes = t[label].lanes.iter();
@@ -215,8 +202,8 @@ mod tests {
         let burnt = &t["group, fish burns"];
         assert_eq!(burnt.elapsed, ticks(3));
         assert_eq!(ends(burnt), [Returned, Failed, Cancelled, Cancelled]);
-        assert_eq!(burnt.lane("clear_up(\"stew\")").ended, Returned);
-        assert_eq!(burnt.lane("clear_up(\"roast\")").ended, Failed);
+        assert_eq!(burnt.lane("clean_up(\"stew\")").ended, Returned);
+        assert_eq!(burnt.lane("clean_up(\"roast\")").ended, Failed);
         assert_eq!(*burnt.count("errors seen"), 2);
         let said: Vec<_> = burnt.said.iter().map(|said| said.text.as_str()).collect();
         assert!(said.ends_with(&["the fish is burnt", "the roast fell on the floor"]));
@@ -224,10 +211,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn without_a_failure_the_group_takes_as_long_as_its_slowest() {
-        let t = Timings::of(run).await;
-        assert_eq!(t["group, all well"].elapsed, ticks(4));
-        assert_eq!(*t["group, all well"].count("served"), 4);
-        assert_eq!(*t["group, all well"].count("errors seen"), 0);
+        let mut group = Group::default();
+        for (dish, time) in [("soup", 1), ("rice", 2), ("stew", 4)] {
+            group.spawn(|stop| cook_or_clean_up(dish, time, stop));
+        }
+        let mut t = Timings::default();
+        let dishes = t.time("all well", max([1, 2, 4]), group.join()).await;
+        assert_eq!(dishes.unwrap(), ["soup", "rice", "stew"].map(Some));
+        assert_eq!(t["all well"].elapsed, ticks(4));
     }
 
     #[tokio::test(start_paused = true)]
@@ -247,7 +238,7 @@ mod tests {
         let mut t = Timings::default();
         t.time("dropped", exactly(1), async {
             let mut group = Group::default();
-            group.spawn(|stop| cook_or_clear_up("stew", 4, stop));
+            group.spawn(|stop| cook_or_clean_up("stew", 4, stop));
             sleep(ticks(1)).await;
             drop(group);
             yield_now().await;

@@ -1,10 +1,10 @@
 //! # A timeout drops what it waits for
 //!
 //! A roast takes three steps of 1 tick each, and the kitchen closes after 2.5. `timeout` around the whole roast
-//! returns `Err(Elapsed)` after 2.5 ticks and drops it in the third step. The roast isn't told: no error comes out
-//! of its `.await` and its last lines aren't run (0 times washed up), but `Drop` is (1 flame out). A `timeout` of
-//! 2.5 around each step is never reached: 3 ticks. `timeout_at` gives all steps one deadline: 2.5 ticks again, but
-//! as it stands inside the roast, the roast gets the `Err` and washes up.
+//! returns `Err(Elapsed)` after 2.5 ticks and drops it in the third step. The roast isn't told: no error comes out of
+//! its `.await` and its last lines aren't run (0 times washed up), but `Drop` is (1 flame out), as in `tasks/cancel`.
+//! A `timeout` of 2.5 around each step is never reached: 3 ticks. `timeout_at` gives all steps one deadline: 2.5
+//! ticks again. But it stands inside the roast, so the roast gets the `Err` and washes up.
 //!
 //! asyncio: wait_for, asyncio.timeout, timeout_at
 //!
@@ -18,9 +18,10 @@
 //! ```
 //!
 //! Not the same: asyncio cancels the coroutine and waits until it has ended, so a slow `finally` prolongs the
-//! timeout. In Rust nothing of the future is run after the limit but the `Drop` of what it holds, and `Drop` can't
-//! await. When timeouts are nested, Python raises TimeoutError whichever of them fired; here the result tells:
-//! `Ok(Err(Elapsed))` is the inner one, and if both end at the same moment it is the inner one too.
+//! timeout. In Rust nothing of the future is run after the time limit but the `Drop` of what it holds, and `Drop`
+//! can't await. When timeouts are nested, both of Python's raise TimeoutError. Here the result tells which one fired:
+//! `Ok(Err(Elapsed))` is the inner one, also if both end at the same moment. The same in both: code that blocks the
+//! loop isn't cut short (`pitfalls/timeout-over-blocking`).
 
 use std::cell::Cell;
 
@@ -49,7 +50,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     let kitchen = Kitchen::default();
     let dish = t
         .time("timeout for each step", sum([1, 1, 1]), async {
-            // The limit begins again with every step.
+            // The time limit begins again with every step.
             let limited = async |name| timeout(ticks(OPEN), step(name, &kitchen)).await;
             roast_by_the_clock(limited, &kitchen).await
         })
@@ -72,7 +73,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
             timeout(ticks(OPEN), timeout(ticks(1.5), roast(&kitchen))).await
         })
         .await;
-    // The outer timeout says `Ok`: what it waits for was ready in time. That this is an `Err` doesn't matter to it.
+    // The outer timeout says `Ok`: what it waits for was ready in time. It doesn't look at the `Err` in it.
     kitchen.count(t, format!("{dish:?}"));
 
     let kitchen = Kitchen::default();
@@ -82,25 +83,25 @@ pub async fn run(t: &mut Timings) -> Result<()> {
             timeout_at(closing, timeout_at(closing, roast(&kitchen))).await
         })
         .await;
-    // Both are over at the same moment. But a timeout polls what it waits for before it looks at the clock: the
-    // outer one polls the inner one, and the inner one is ready, with its `Err`.
+    // Both are over at the same moment. But a timeout polls what it waits for before it looks at the clock. So the
+    // outer one polls the inner one, which is ready, with its `Err`.
     kitchen.count(t, format!("{dish:?}"));
     Ok(())
 }
 
-/// The limit is outside. When it is reached this function ends at the `.await` where it stands.
+/// The time limit is outside. When it is reached this function ends at the `.await` that it has reached.
 #[instrument(ret, skip(kitchen))]
 async fn roast(kitchen: &Kitchen) -> &'static str {
     let _flame = Flame(kitchen);
     for name in STEPS {
-        // Of type `()`: no error comes out of it that could be handled.
+        // The result is `()`: no error comes out of this `.await` that could be handled.
         step(name, kitchen).await;
     }
     kitchen.wash_up();
     "roast"
 }
 
-/// The limits are inside. What comes out of them is a value, and after it this function goes on.
+/// The time limits are inside. Each gives this function a `Result`, and it goes on.
 #[instrument(ret, err, skip_all)]
 async fn roast_by_the_clock(
     limited: impl AsyncFn(&'static str) -> Result<(), Elapsed>,
@@ -193,7 +194,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_deadline_limits_all_steps_and_who_set_it_is_told() {
+    async fn one_deadline_limits_all_steps_and_the_function_that_set_it_is_told() {
         let t = Timings::of(run).await;
         let at = &t["timeout_at"];
         assert_eq!(at.elapsed, ticks(2.5));

@@ -1,8 +1,8 @@
 //! # Wait with a timeout: what is done by then, and what goes on
 //!
-//! Tea, rice and stew need 1, 2 and 4 ticks. After 3 ticks the waiter asks what is ready: 2 dishes are, 1 is not, and
-//! the asking cancels nothing: the stew is ready at 4. If the timeout stands around the whole set instead of around the
-//! asking, it ends the set: 1 dish is cancelled at 3.
+//! Tea, rice and stew need 1, 2 and 4 ticks. A waiter waits for all three, for 3 ticks at most. Then 2 dishes are
+//! ready and 1 is not. The timeout is around a future that has borrowed the set of tasks, so it cancels none of them:
+//! the stew is ready at 4. If the future owns the set, the timeout ends the set too: the stew is cancelled at 3.
 //!
 //! asyncio: wait, wait(timeout)
 //!
@@ -12,9 +12,10 @@
 //! await asyncio.wait(pending)       # the stew goes on
 //! ```
 //!
-//! Not the same: `asyncio.wait` returns two sets and leaves the tasks alone, whoever holds them. A `JoinSet` gives out
-//! what is done and aborts what is still in it when it is dropped. So it matters who owns it: a timeout drops the future
-//! that it is around, and with it everything that the future owns. What it has only borrowed stays.
+//! Not the same: `asyncio.wait` returns two sets and leaves the tasks alone. A `JoinSet` gives out what is done, and
+//! when it is dropped it aborts what is still in it (`tasks/task-group`). So it matters what owns the set: a timeout
+//! drops the future that it is around (`tasks/timeout`), and with it everything that the future owns. What the future
+//! has only borrowed stays.
 
 use anyhow::Result;
 use timing::{Timings, law::exactly, ticks};
@@ -45,13 +46,14 @@ pub async fn run(t: &mut Timings) -> Result<()> {
 async fn borrows_the_set() -> Result<(usize, usize, usize)> {
     let mut kitchen = all_dishes();
     let mut ready = Vec::new();
-    // Dropped after 3 ticks: a loop in the middle of `join_next`. It owns neither the set nor the results, and a dish
-    // that was taken out is in `ready` before the next wait.
-    let asking = timeout(ticks(PATIENCE), take_out(&mut kitchen, &mut ready)).await;
+    // What is dropped after 3 ticks is a loop in the middle of `join_next`. It owns neither the set nor the results,
+    // and a dish that was taken out is in `ready` before the next wait.
+    let in_time = timeout(ticks(PATIENCE), take_out(&mut kitchen, &mut ready)).await;
     let (done, pending) = (ready.len(), kitchen.len());
     info!("{done} ready, {pending} still cooking");
-    if asking.is_err() {
-        take_out(&mut kitchen, &mut ready).await?;
+    match in_time {
+        Ok(all) => all?,
+        Err(_elapsed) => take_out(&mut kitchen, &mut ready).await?,
     }
     Ok((done, pending, ready.len() - done))
 }
@@ -102,7 +104,7 @@ mod tests {
     use timing::report::Ended;
 
     #[tokio::test(start_paused = true)]
-    async fn asking_cancels_nothing() {
+    async fn a_timeout_cancels_nothing_that_its_future_has_borrowed() {
         let t = Timings::of(run).await;
         let borrowed = &t["the set is borrowed"];
         assert_eq!(borrowed.elapsed, ticks(4));

@@ -1,8 +1,10 @@
 //! # What `spawn` asks of a future: `Send + 'static`
 //!
-//! A task can outlive the function that spawned it, so it may not borrow from it. Another thread may poll it, so it
-//! may not hold an `Rc`, or the guard of a `std` lock, across an `.await`. Five ways to cook three dishes from one
-//! recipe all take 1 tick. They differ in what they cost: 3 recipes in memory or 1, and 3 tasks or none.
+//! A task can outlive the function that spawned it, so it may not borrow from it: `'static`. Another thread may poll
+//! it, so it may not hold an `Rc`, or the guard of a `std` lock, across an `.await`: `Send`. There are five ways to
+//! cook three dishes from one recipe all the same: a copy for each task, an `Arc`, a task that owns the recipe and is
+//! asked, futures without a task, and a `LocalSet`, whose tasks stay on its thread. All take 1 tick. They differ in
+//! what they cost: 3 recipes in memory or 1, and 3 tasks or none.
 //!
 //! asyncio: create_task, Task
 //!
@@ -13,7 +15,8 @@
 //!
 //! Not the same: in Python every object is on the heap and counted, and all tasks of a loop are on its one thread, so
 //! the question doesn't come up. In Rust it comes up at compile time, also on a runtime with a single thread, because
-//! `tokio::spawn` doesn't know on which runtime it will be called.
+//! `tokio::spawn` doesn't know on which runtime it will be called. What the compiler says:
+//! `pitfalls/borrow-in-spawn`, `pitfalls/rc-across-spawn`, `pitfalls/guard-across-await`.
 
 use std::{collections::HashSet, rc::Rc, sync::Arc};
 
@@ -28,12 +31,6 @@ use tokio::{
 use tracing::instrument;
 
 const DISHES: usize = 3;
-
-/// What the owner of the recipe answers: how long to cook, and where it has read that.
-struct Told {
-    time: u32,
-    read_at: usize,
-}
 
 /// What a cook knows afterwards.
 #[derive(Debug)]
@@ -82,7 +79,7 @@ async fn moves_copies(recipe: &str) -> Result<Vec<Dish>> {
 }
 
 /// One copy, and a count that any thread may change. The last task to end frees the recipe. To change what is shared
-/// takes an atomic or a `Mutex` inside; the guard of a `std` one has to be gone before the next `.await`.
+/// takes an atomic or a `Mutex` inside (`sync/lost-update`).
 async fn shares_an_arc(recipe: &str) -> Result<Vec<Dish>> {
     let shared: Arc<str> = recipe.into();
     let mut tasks = JoinSet::new();
@@ -93,17 +90,15 @@ async fn shares_an_arc(recipe: &str) -> Result<Vec<Dish>> {
     all(tasks).await
 }
 
-/// The recipe has one owner, a task that answers questions about it. Nothing is shared, so nothing needs a lock, and the
-/// owner may change it between two questions.
+/// The recipe has one owner, a task that answers questions about it: each comes through a channel, with a `oneshot`
+/// for the answer (`queues/request-reply`). Nothing is shared, so nothing needs a lock, and the owner may change the
+/// recipe between two questions.
 async fn asks_an_owner(recipe: String) -> Result<Vec<Dish>> {
-    let (questions, mut asked) = mpsc::channel::<oneshot::Sender<Told>>(DISHES);
+    let (questions, mut asked) = mpsc::channel::<oneshot::Sender<usize>>(DISHES);
     let owner = tokio::spawn(async move {
         while let Some(answer) = asked.recv().await {
             // A cook who no longer waits for the answer doesn't need it.
-            let _gone = answer.send(Told {
-                time: 1,
-                read_at: recipe.as_ptr().addr(),
-            });
+            let _gone = answer.send(recipe.as_ptr().addr());
         }
     });
     let mut tasks = JoinSet::new();
@@ -122,12 +117,14 @@ async fn asks_an_owner(recipe: String) -> Result<Vec<Dish>> {
     read
 }
 
-/// Three futures inside this one. They can't outlive it, so they may borrow from it, and nothing moves to another thread.
+/// Three futures inside this one. They can't outlive it, so they may borrow from it, and nothing moves to another
+/// thread.
 async fn stays_in_one_task(recipe: &str) -> Vec<Dish> {
     join_all([(); DISHES].map(|()| cook(recipe))).await
 }
 
-/// Tasks that are bound to the thread of their set: `'static` is still asked of them, `Send` is not, so an `Rc` will do.
+/// Tasks that are bound to the thread of their set: `'static` is still asked of them, `Send` is not, so an `Rc` will
+/// do. What a turn costs in it: `runtime/flavours`.
 async fn stays_on_one_thread(recipe: &str) -> Result<Vec<Dish>> {
     let shared: Rc<str> = recipe.into();
     let local = LocalSet::new();
@@ -139,6 +136,8 @@ async fn stays_on_one_thread(recipe: &str) -> Result<Vec<Dish>> {
     local.run_until(all(tasks)).await
 }
 
+/// A `JoinSet` is a set of tasks. `join_next` gives the result of the next one that ends, and `None` for an empty
+/// set.
 async fn all<T: 'static>(mut tasks: JoinSet<T>) -> Result<Vec<T>> {
     let mut results = Vec::new();
     while let Some(result) = tasks.join_next().await {
@@ -158,9 +157,8 @@ async fn cook(recipe: &str) -> Dish {
 }
 
 #[instrument(ret, skip_all)]
-async fn cook_as_told(told: Told) -> Dish {
-    let Told { time, read_at } = told;
-    sleep(ticks(time)).await;
+async fn cook_as_told(read_at: usize) -> Dish {
+    sleep(ticks(1)).await;
     Dish {
         read_at,
         cooked_by: task::try_id(),
