@@ -40,56 +40,48 @@ use tracing::instrument;
 const PAIRS: u32 = 6;
 /// How many cheques a tray holds.
 const PLACES: usize = 3;
+/// In ticks. One of the forms would wait for ever.
+const DEADLINE: u32 = 5;
 
 pub async fn run(t: &mut Timings) -> Result<()> {
     let tray = Watched::default();
-    let log = Log::default();
     let work = hand_over(
-        &log,
         async |cheque| {
             tray.look_first(|cheques| put(cheques, cheque, PLACES))
                 .await
         },
         async || tray.look_first(VecDeque::pop_front).await,
     );
-    // It hangs, so it runs against a deadline.
-    let hangs = t.time("look, then register", exactly(5), timeout(ticks(5), work));
-    let _elapsed = hangs.await;
-    log.count(t);
+    let log = t.time("look, then register", exactly(DEADLINE), work).await;
+    count(t, &log);
 
     let tray = Watched::default();
-    let log = Log::default();
     let work = hand_over(
-        &log,
         async |cheque| tray.wait_for(|cheques| put(cheques, cheque, PLACES)).await,
         async || tray.wait_for(VecDeque::pop_front).await,
     );
-    t.time("register, then look", exactly(0), work).await;
-    log.count(t);
+    let log = t.time("register, then look", exactly(0), work).await;
+    count(t, &log);
 
     let tray = Counted::new(PLACES);
-    let log = Log::default();
     let work = hand_over(
-        &log,
         async |cheque| tray.put(cheque).await,
         async || tray.take().await,
     );
-    t.time("two semaphores", exactly(0), work).await;
-    log.count(t);
+    let log = t.time("two semaphores", exactly(0), work).await;
+    count(t, &log);
 
     let tray = Channel::new(PLACES);
-    let log = Log::default();
     let work = hand_over(
-        &log,
         async |cheque| tray.put(cheque).await,
         async || tray.take().await,
     );
-    t.time("a bounded channel", exactly(0), work).await;
-    log.count(t);
+    let log = t.time("a bounded channel", exactly(0), work).await;
+    count(t, &log);
     Ok(())
 }
 
-/// A tray under a lock, and a bell that rings whenever it has changed. The lock is never held over an `await`, so it
+/// A tray under a lock, and a bell that rings whenever it has changed. The lock is never held across an `await`, so it
 /// is std's.
 #[derive(Default)]
 pub struct Watched {
@@ -202,36 +194,33 @@ pub fn locked(cheques: &StdMutex<VecDeque<u32>>) -> MutexGuard<'_, VecDeque<u32>
     cheques.lock().expect("nobody panics at the tray")
 }
 
-async fn hand_over(log: &Log, put: impl AsyncFn(u32), take: impl AsyncFn() -> u32) {
-    let tellers = join_all((0..PAIRS).map(|number| teller(number, log, &put)));
-    let clerks = join_all((0..PAIRS).map(|number| clerk(number, log, &take)));
-    join(tellers, clerks).await;
+/// Returns P for each cheque that was put on the tray and C for each that was taken off, in their order. What hangs is
+/// dropped at the deadline.
+async fn hand_over(put: impl AsyncFn(u32), take: impl AsyncFn() -> u32) -> String {
+    let log = RefCell::default();
+    let tellers = join_all((0..PAIRS).map(|number| teller(number, &log, &put)));
+    let clerks = join_all((0..PAIRS).map(|number| clerk(number, &log, &take)));
+    let _in_time = timeout(ticks(DEADLINE), join(tellers, clerks)).await; // the log tells who hangs
+    log.into_inner()
 }
 
 #[instrument(ret, skip(log, put))]
-async fn teller(number: u32, log: &Log, put: impl AsyncFn(u32)) {
+async fn teller(number: u32, log: &RefCell<String>, put: impl AsyncFn(u32)) {
     put(number).await;
-    log.0.borrow_mut().push('P');
+    log.borrow_mut().push('P');
 }
 
 #[instrument(ret, skip(log, take))]
-async fn clerk(number: u32, log: &Log, take: impl AsyncFn() -> u32) -> u32 {
+async fn clerk(number: u32, log: &RefCell<String>, take: impl AsyncFn() -> u32) -> u32 {
     let cheque = take().await;
-    log.0.borrow_mut().push('C');
+    log.borrow_mut().push('C');
     cheque
 }
 
-/// P for each cheque that was put on the tray, C for each that was taken off, in their order.
-#[derive(Default)]
-struct Log(RefCell<String>);
-
-impl Log {
-    fn count(&self, t: &mut Timings) {
-        let log = self.0.borrow();
-        t.count("taken", log.matches('C').count());
-        t.count("wait for ever", 2 * PAIRS as usize - log.len());
-        t.count("P put, C taken", log.as_str());
-    }
+fn count(t: &mut Timings, log: &str) {
+    t.count("taken", log.matches('C').count());
+    t.count("wait for ever", 2 * PAIRS as usize - log.len());
+    t.count("P put, C taken", log);
 }
 
 #[cfg(test)]
@@ -242,7 +231,7 @@ mod tests {
     async fn a_look_before_the_registration_misses_the_change() {
         let t = Timings::of(run).await;
         let stuck = &t["look, then register"];
-        assert_eq!(stuck.elapsed, ticks(5), "only the deadline ends it");
+        assert_eq!(stuck.elapsed, ticks(DEADLINE), "only the deadline ends it");
         assert_eq!(*stuck.count("taken"), 3);
         assert_eq!(*stuck.count("wait for ever"), 6);
     }
