@@ -14,6 +14,7 @@ mod map;
 mod markdown;
 mod new_lesson;
 mod pitfalls;
+mod proofs;
 mod python;
 mod rust;
 
