@@ -1,10 +1,10 @@
 //! # The event loop: one thread, one task at a time
 //!
 //! This lesson reads the work of an event loop off what it recorded. Two tasks share one thread. Each has four turns,
-//! with a wait between one and the next. In a turn the loop polls the task: it lets the task's future run until that
-//! has to wait or is done. Until then no other task can run. After it the loop polls a task whose wait is over. That
-//! makes 8 turns in the order A B B A B A B A, never two at once. With a third task there are 12 turns, still one at
-//! a time, in the same 3 ticks.
+//! with a wait between one and the next. In a turn the loop polls the task's future: it runs until it has to wait or
+//! is done, and no other task can run meanwhile. Then the loop polls a task whose wait is over. That makes 8 turns in
+//! the order A B B A B A B A, never two at once. With a third task there are 12 turns, still one at a time, in the
+//! same 3 ticks.
 //!
 //! asyncio: event loop
 //!
@@ -34,14 +34,14 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     let two = share_the_thread(&COOKS[..2]);
     t.time("two cooks", max([3.0, 2.1]), two).await?;
     let (order, peak) = order_and_peak(&t["two cooks"]);
-    t.count("at once", peak);
-    t.count("turns", order);
+    t.count("turns at once", peak);
+    t.count("order of the turns", order);
 
     let three = share_the_thread(&COOKS);
     t.time("three cooks", max([3.0, 2.1, 1.2]), three).await?;
     let (order, peak) = order_and_peak(&t["three cooks"]);
-    t.count("at once", peak);
-    t.count("turns", order);
+    t.count("turns at once", peak);
+    t.count("order of the turns", order);
     Ok(())
 }
 
@@ -99,10 +99,16 @@ mod tests {
     async fn the_task_whose_wait_is_over_is_next() {
         let t = Timings::of(run).await;
         assert_eq!(t["two cooks"].elapsed, ticks(3));
-        assert_eq!(*t["two cooks"].count("turns"), "A B B A B A B A");
+        assert_eq!(
+            *t["two cooks"].count("order of the turns"),
+            "A B B A B A B A"
+        );
         // At 0, 0, 0, 0.4, 0.7, 0.8, 1, 1.2, 1.4, 2, 2.1 and 3.
         assert_eq!(t["three cooks"].elapsed, ticks(3));
-        assert_eq!(*t["three cooks"].count("turns"), "A B C C B C A C B A B A");
+        assert_eq!(
+            *t["three cooks"].count("order of the turns"),
+            "A B C C B C A C B A B A"
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -118,8 +124,8 @@ mod tests {
     #[tokio::test]
     async fn no_two_turns_are_at_the_same_moment() {
         let t = Timings::of(run).await;
-        assert_eq!(*t["two cooks"].count("at once"), 1);
-        assert_eq!(*t["three cooks"].count("at once"), 1);
+        assert_eq!(*t["two cooks"].count("turns at once"), 1);
+        assert_eq!(*t["three cooks"].count("turns at once"), 1);
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     counts(t, "backon, jitter", &format!("{answer:?}"));
     let [shortest, longest] = shortest_and_longest();
     t.count(
-        format!("waits, {SEEDS} seeds"),
+        format!("waits of {SEEDS} seeds"),
         format!("{shortest:.2} to {longest:.2} in all"),
     );
     Ok(())
@@ -154,7 +154,7 @@ fn counts(t: &mut Timings, label: &str, outcome: &str) {
     });
     let (calls, waits) = (calls.len(), waits.collect::<Vec<_>>().join(" "));
     t.count("calls", calls);
-    t.count("waits", waits);
+    t.count("ticks between", waits);
     t.count("outcome", outcome);
 }
 

@@ -32,14 +32,14 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     let (done, pending, later) = t
         .time("the set is borrowed", exactly(4), borrows_the_set())
         .await?;
-    t.count("done at 3", done);
+    t.count("done at tick 3", done);
     t.count("pending", pending);
     t.count("done later", later);
 
     let done = t
         .time("the set is handed over", exactly(3), hands_over_the_set())
         .await?;
-    t.count("done at 3", done);
+    t.count("done at tick 3", done);
     Ok(())
 }
 
@@ -108,7 +108,7 @@ mod tests {
         let t = Timings::of(run).await;
         let borrowed = &t["the set is borrowed"];
         assert_eq!(borrowed.elapsed, ticks(4));
-        assert_eq!(*borrowed.count("done at 3"), 2);
+        assert_eq!(*borrowed.count("done at tick 3"), 2);
         assert_eq!(*borrowed.count("pending"), 1);
         assert_eq!(*borrowed.count("done later"), 1);
         assert_eq!(borrowed.lane("stew").ended, Ended::Returned);
@@ -120,7 +120,7 @@ mod tests {
         let t = Timings::of(run).await;
         let owned = &t["the set is handed over"];
         assert_eq!(owned.elapsed, ticks(3));
-        assert_eq!(*owned.count("done at 3"), 2);
+        assert_eq!(*owned.count("done at tick 3"), 2);
         let stew = owned.lane("stew");
         assert_eq!((stew.ended, stew.end), (Ended::Cancelled, ticks(3)));
     }
