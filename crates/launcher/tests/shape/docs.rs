@@ -124,6 +124,28 @@ fn doubled(text: &str) -> Vec<String> {
     complaints
 }
 
+/// Rows under the heading of another chapter than that of their lesson, or of the test that proves them.
+fn misplaced(text: &str, chapters: &[launcher::Chapter]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let mut here = "";
+    for (number, line) in prose(text) {
+        if let Some(heading) = line.strip_prefix("## ") {
+            here = heading;
+        }
+        let is_row = line.starts_with("| ") && chapters.iter().any(|c| c.name == here);
+        let places = chapters.iter().filter_map(|chapter| {
+            let lesson = line.find(&format!("`{}/", chapter.name));
+            let source = line.find(&format!("demos/{}/", chapter.package));
+            let first = lesson.into_iter().chain(source).min()?;
+            Some((first, chapter.name.as_str()))
+        });
+        if let Some((_, chapter)) = places.min().filter(|(_, name)| is_row && *name != here) {
+            complaints.push(format!("{number}: belongs under {chapter}"));
+        }
+    }
+    complaints
+}
+
 #[cfg(test)]
 mod seeded {
     use super::*;
@@ -168,6 +190,18 @@ mod seeded {
     }
 
     #[test]
+    fn finds_a_row_under_another_chapter() {
+        let chapters = workspace().chapters;
+        let good = "# x\n| a | `sync/event` |\n## tasks\n| a | `tasks/join`, `sync/event` |\n\
+                    ## sync\n| b | [`x_y`](../demos/ch04-sync/src/event.rs) |\n## Later\n| c | `tasks/join` |\n";
+        assert_none(&misplaced(good, &chapters));
+        let bad = good.replace("## sync", "## queues");
+        assert_eq!(misplaced(&bad, &chapters), ["6: belongs under sync"]);
+        let bad = good.replace("`tasks/join`, ", "");
+        assert_eq!(misplaced(&bad, &chapters), ["4: belongs under sync"]);
+    }
+
+    #[test]
     fn finds_a_row_that_stands_twice() {
         let good = "| word | lesson |\n|---|---|\n| gather | join |\n| wait | join |\n";
         assert_none(&doubled(good));
@@ -200,6 +234,14 @@ fn every_lesson_that_is_named_exists() {
         found.extend(at(&short(&path), unknown_lessons(&read(&path), &lessons)));
     }
     assert_none(&found);
+}
+
+#[test]
+fn every_row_stands_under_the_chapter_of_its_lesson() {
+    let chapters = workspace().chapters;
+    for path in documents() {
+        assert_none(&at(&short(&path), misplaced(&read(&path), &chapters)));
+    }
 }
 
 #[test]
