@@ -51,8 +51,8 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     let desks = t.time("close before the ?", exactly(5), desks).await;
     count(t, &desks);
 
-    // The first form again, but `Drop` has a place to spawn tasks. The task of the cancelled desk begins when the 5
-    // ticks are over. Waiting for it takes 1 tick more.
+    // The first variant again, but `Drop` has a place to spawn tasks. The task of the cancelled desk begins when the
+    // 5 ticks are over. Waiting for it takes 1 tick more.
     let tasks = Some(TaskTracker::new());
     let desks = at_every_ending(forgets_to_close, tasks, 5.0);
     let desks = t.time("Drop spawns a task", sum([5, 1]), desks).await;

@@ -1,6 +1,6 @@
 //! # An async iterator: `async fn next`, or a `Stream` by hand
 //!
-//! Three returned books come down a belt, one each tick. Both forms hand out 3 books in 3 ticks, and `None` at the
+//! Three returned books come down a belt, one each tick. Both variants hand out 3 books in 3 ticks, and `None` at the
 //! end. `async fn next` is the short one. A `Stream` is a function that is polled: 7 times here, 3 times "not yet", 3
 //! times a book, and once "no more". It takes more lines, and adaptors work on it: `filter` hands on the 2 books
 //! numbered above 10.

@@ -30,7 +30,7 @@ use std::sync::{
 
 use anyhow::{Context, Result};
 use async_stream::try_stream;
-use futures_util::{TryStreamExt, stream::BoxStream};
+use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
 use timing::{Timings, law::sum, ticks};
 use tokio::{
     sync::mpsc::{Sender, channel},
@@ -53,15 +53,11 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     let logs = t.time("try_stream!", law(), readings).await?;
     count(t, &logs);
 
-    // The handle is dropped: the task goes on, and nothing waits for it.
-    let readings = four_readings(|drawer| (sent_by_a_task(drawer, false).0, None));
+    let readings = four_readings(|drawer| sent_by_a_task(drawer, false));
     let logs = t.time("a task", law(), readings).await?;
     count(t, &logs);
 
-    let readings = four_readings(|drawer| {
-        let (books, task) = sent_by_a_task(drawer, true);
-        (books, Some(task)) // <- the difference: the task is awaited, whatever becomes of the reading
-    });
+    let readings = four_readings(|drawer| sent_by_a_task(drawer, true)); // <- the difference
     // Now every ending waits for the `close`, hence a tick more for each of the first three.
     let law = sum([2.0 + 1.0, 1.5 + 1.0, 1.0 + 1.0, 3.0 + 1.0]);
     let logs = t.time("a task, awaited", law, readings).await?;
@@ -82,18 +78,20 @@ fn generator(drawer: Drawer) -> Books {
 }
 
 /// The task owns the drawer. It isn't dropped with the stream, so it can await when the stream has been left.
-fn sent_by_a_task(drawer: Drawer, is_told: bool) -> (Books, Task) {
+fn sent_by_a_task(drawer: Drawer, is_awaited: bool) -> (Books, Option<Task>) {
     let (sender, receiver) = channel(1);
     let task = tokio::spawn(async move {
         tokio::select! {
             () = sends(&drawer, &sender) => {}
             // Ready as soon as the stream is dropped. A fetch that is under way is dropped with it.
-            () = sender.closed(), if is_told => {} // <- the difference
+            () = sender.closed(), if is_awaited => {}
         }
         drawer.close().await;
         // The sender lives until here, so a reading that gets to the end has waited for the `close`.
     });
-    (Box::pin(ReceiverStream::new(receiver)), task)
+    let books = ReceiverStream::new(receiver).boxed();
+    // The caller awaits the handle, whatever becomes of the reading. Without it the task goes on by itself.
+    (books, is_awaited.then_some(task))
 }
 
 async fn sends(drawer: &Drawer, sender: &Sender<Result<u32>>) {
@@ -208,7 +206,6 @@ fn count(t: &mut Timings, logs: &[Arc<Log>]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures_util::StreamExt;
     use timing::report::Value;
 
     const NOT_CLOSED: &str = "Returned: never, Cancelled: never, Failed: never, Returned: before";

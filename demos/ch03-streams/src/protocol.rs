@@ -25,7 +25,7 @@
 use std::{cell::Cell, hint::black_box, rc::Rc, sync::Arc};
 
 use anyhow::Result;
-use futures_util::future::{BoxFuture, FutureExt, LocalBoxFuture, join_all, try_join_all};
+use futures_util::future::{BoxFuture, FutureExt, LocalBoxFuture, try_join_all};
 use timing::{Timings, law::max, ticks};
 use tokio::{spawn, time::sleep};
 use tracing::instrument;
@@ -34,7 +34,7 @@ const BOOK: u32 = 31;
 
 pub async fn run(t: &mut Timings) -> Result<()> {
     let (cards, archive) = (Cards::default(), Archive { time: 2 });
-    let both = async { tokio::join!(asks(&cards), asks(&archive)) };
+    let both = async { tokio::join!(asks("cards", &cards), asks("archive", &archive)) };
     t.time("generic", max([1, 2]), both).await;
     t.count("bytes: cards", bytes(&cards));
     t.count("bytes: archive", bytes(&archive));
@@ -44,7 +44,8 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     let futures = both.each_ref().map(|catalogue| catalogue.find_boxed(BOOK));
     let held = futures.each_ref().map(size_of_val);
     let boxed = futures.each_ref().map(|future| size_of_val(&**future));
-    let both = join_all(futures.map(waits_for));
+    let [cards, archive] = futures;
+    let both = async { tokio::join!(waits_for("cards", cards), waits_for("archive", archive)) };
     t.time("dyn", max([1, 2]), both).await;
     t.count("bytes: cards", held[0]);
     t.count("bytes: archive", held[1]);
@@ -65,8 +66,8 @@ trait Catalogue {
 }
 
 /// Compiled once for every type that it is called with.
-#[instrument(ret, skip_all)]
-async fn asks(catalogue: &impl Catalogue) -> u32 {
+#[instrument(ret, skip(catalogue))]
+async fn asks(name: &str, catalogue: &impl Catalogue) -> u32 {
     catalogue.find(BOOK).await
 }
 
@@ -89,8 +90,8 @@ impl<C: Catalogue> DynCatalogue for C {
 }
 
 /// No type of a catalogue is named here, and this function is compiled once.
-#[instrument(ret, skip_all)]
-async fn waits_for(future: LocalBoxFuture<'_, u32>) -> u32 {
+#[instrument(ret, skip(future))]
+async fn waits_for(name: &str, future: LocalBoxFuture<'_, u32>) -> u32 {
     future.await
 }
 
@@ -216,8 +217,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn every_form_answers_the_same() {
         let (cards, archive) = (Cards::default(), Archive { time: 2 });
-        assert_eq!([asks(&cards).await, asks(&archive).await], [3, 3]);
-        assert_eq!(waits_for(cards.find_boxed(BOOK)).await, 3);
+        assert_eq!(
+            [asks("cards", &cards).await, asks("archive", &archive).await],
+            [3, 3]
+        );
+        assert_eq!(waits_for("cards", cards.find_boxed(BOOK)).await, 3);
         let archive = Arc::new(archive);
         let both = [archive.clone(), archive.clone()];
         assert_eq!(spawns(both).await.unwrap(), [3, 3]);

@@ -18,7 +18,7 @@
 //!
 //! Not the same: in asyncio no other task can run between the look and the wait, since there is no `await` between
 //! them. On a multi-thread runtime another thread can run between any two lines; here a `yield_now` stands for it.
-//! Semaphores and channel need no registering: a permit or a cheque that nobody waits for yet is kept. All forms run
+//! Semaphores and channel need no registering: a permit or a cheque that nobody waits for yet is kept. All four run
 //! under 10 000 schedules of several threads: `cargo run -p schedules --features shuttle`.
 
 use std::{
@@ -40,7 +40,7 @@ use tracing::instrument;
 const PAIRS: u32 = 6;
 /// How many cheques a tray holds.
 const PLACES: usize = 3;
-/// In ticks. One of the forms would wait for ever.
+/// In ticks. The first variant would wait for ever.
 const DEADLINE: u32 = 5;
 
 pub async fn run(t: &mut Timings) -> Result<()> {
@@ -81,8 +81,8 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     Ok(())
 }
 
-/// A tray under a lock, and a bell that rings whenever it has changed. The lock is never held across an `await`, so it
-/// is std's.
+/// A tray under a lock, and a bell that rings whenever it has changed. The lock is never held across an `await`, so
+/// it is std's.
 #[derive(Default)]
 pub struct Watched {
     pub cheques: StdMutex<VecDeque<u32>>,
@@ -194,8 +194,8 @@ pub fn locked(cheques: &StdMutex<VecDeque<u32>>) -> MutexGuard<'_, VecDeque<u32>
     cheques.lock().expect("nobody panics at the tray")
 }
 
-/// Returns P for each cheque that was put on the tray and C for each that was taken off, in their order. What hangs is
-/// dropped at the deadline.
+/// Returns P for each cheque that was put on the tray and C for each that was taken off, in their order. What hangs
+/// is dropped at the deadline.
 async fn hand_over(put: impl AsyncFn(u32), take: impl AsyncFn() -> u32) -> String {
     let log = RefCell::default();
     let tellers = join_all((0..PAIRS).map(|number| teller(number, &log, &put)));
