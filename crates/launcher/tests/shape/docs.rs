@@ -1,4 +1,5 @@
-//! Documents: the lessons they name exist, the index leads to every lesson, and no row stands twice.
+//! Documents: the lessons that they and the sources name exist, the index leads to every lesson, and no row stands
+//! twice.
 
 use std::path::PathBuf;
 
@@ -54,8 +55,8 @@ fn not_in_the_index(readme: &str, lessons: &[String]) -> Vec<String> {
     lessons.iter().filter(is_missing).map(complaint).collect()
 }
 
-/// `chapter/lesson` in a document where no such lesson is. In a column of lessons everything with a slash has to be
-/// one; elsewhere only what begins with a chapter's name is taken for a lesson.
+/// `chapter/lesson` in a document or a source where no such lesson is. In a column of lessons everything with a slash
+/// has to be one; elsewhere only what begins with a chapter's name is taken for a lesson.
 fn unknown_lessons(text: &str, lessons: &[String]) -> Vec<String> {
     let mut complaints = Vec::new();
     let is_lesson = |name: &str| lessons.iter().any(|lesson| lesson == name);
@@ -229,8 +230,10 @@ fn every_lesson_is_in_the_index() {
 #[test]
 fn every_lesson_that_is_named_exists() {
     let lessons = lessons(&workspace());
+    let mut paths = documents();
+    paths.extend(files(&root().join("demos"), "rs"));
     let mut found = Vec::new();
-    for path in documents() {
+    for path in paths {
         found.extend(at(&short(&path), unknown_lessons(&read(&path), &lessons)));
     }
     assert_none(&found);
