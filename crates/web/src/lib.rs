@@ -1,23 +1,18 @@
 //! Where a lesson's requests go: to a server that the reader names with `--server`, or to the local stand-in. And
 //! where a download goes: to a [`Part`], which is a file once it is whole.
 
+mod faulty;
 mod part;
 
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use reqwest::{Client, ClientBuilder, Url};
 use timing::Timings;
-use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream},
-    time::timeout,
-};
+use tokio::net::TcpStream;
 
 pub use chapter::Folder;
+pub use faulty::{FullServer, mail_server, nobody_listens};
 pub use part::Part;
 
 /// Where requests go. The stand-in, if it is that, ends with this.
@@ -177,57 +172,6 @@ pub fn room_for_connections() -> u32 {
         .unwrap_or(256);
     let connections = descriptors.saturating_sub(KEPT_BACK) / 2;
     u32::try_from(connections).unwrap_or(u32::MAX).max(1)
-}
-
-/// A server too busy to accept: its queue of connections is full, so a client that connects waits for an answer.
-#[derive(Debug)]
-pub struct FullServer {
-    url: String,
-    _listener: TcpListener,
-    _queue: Vec<TcpStream>,
-}
-
-impl FullServer {
-    /// Fills the queue of a new socket. That takes a fifth of a second, which is how long the first connection that finds
-    /// no room is waited for.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> anyhow::Result<()> {
-    /// let server = web::FullServer::start().await?;
-    /// let limit = std::time::Duration::from_millis(20);
-    /// let client = reqwest::Client::builder().no_proxy().connect_timeout(limit).build()?;
-    /// let error = client.get(server.url()).send().await.unwrap_err();
-    /// assert!(error.is_connect() && error.is_timeout());
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// When no socket can be had.
-    pub async fn start() -> Result<Self> {
-        let socket = TcpSocket::new_v4()?;
-        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
-        let listener = socket.listen(1)?;
-        let address = listener.local_addr()?;
-        // The system completes connections as long as there is room in the queue, accepted or not.
-        let mut queue = Vec::new();
-        let patience = Duration::from_millis(200);
-        while let Ok(queued) = timeout(patience, TcpStream::connect(address)).await {
-            queue.push(queued?);
-        }
-        Ok(Self {
-            url: format!("http://{address}"),
-            _listener: listener,
-            _queue: queue,
-        })
-    }
-
-    /// Where nobody answers.
-    pub fn url(&self) -> &str {
-        &self.url
-    }
 }
 
 /// Reads the value of `--server`: an http URL, or https in a build with the feature `tls`.

@@ -1,4 +1,4 @@
-//! What the lesson `limit` adds to the requests it makes: its 20 000, 64 at once, beside the same calls of reqwest
+//! What `http/limit` adds to the requests it makes: its 20 000, 64 at once, beside the same calls of reqwest
 //! with nothing around them; then a thousand at once.
 //!
 //! `cargo bench -p ch06-http --bench limit`
@@ -56,8 +56,8 @@ fn main() -> Result<()> {
         let text = "1000 at once need 4000 file descriptors: two each, in two rounds (ulimit -n)";
         return Ok(writeln!(out, "{text}; there is room for {room}")?);
     }
-    let (lesson, bare, _) = in_turns(&load, "no limit")?;
-    writeln!(out, "1000 requests at once, no limit, 100 ms each")?;
+    let (lesson, bare, _) = in_turns(&load, "no bound")?;
+    writeln!(out, "1000 requests at once, no bound, 100 ms each")?;
     writeln!(out, "  lesson           {lesson:>6.2} s")?;
     writeln!(out, "  bare reqwest     {bare:>6.2} s")?;
     Ok(())

@@ -2,9 +2,9 @@
 //!
 //! Three pages take their server 2 ticks each, and beside them a heartbeat beats every half tick. With an async
 //! client the pages take 2 ticks together. With a blocking client in the same `async` code they take 6, the server
-//! has 1 request in flight at a time, and for those 6 ticks there is no beat: the call keeps the only thread, so no
-//! other task and no timer runs. On threads of their own, by `spawn_blocking`, the same calls take 2 ticks, and the
-//! heart beats.
+//! has 1 request in flight at a time, and for those 6 ticks there is no beat: the call keeps the loop's only thread
+//! (see `basics/sleep`). `spawn_blocking` runs a call on a thread of a pool. There the same calls take 2 ticks, and
+//! the heart beats.
 //!
 //! asyncio: requests, to_thread
 //!
@@ -19,9 +19,9 @@
 //! ```
 //!
 //! Not the same: `to_thread` has a pool of 32 threads at most, fewer on a machine with fewer than 28 cores;
-//! `spawn_blocking` starts up to 512. Neither can stop a call that has begun. To the compiler an `async fn` around a
-//! blocking call looks like any other, as it does in Python. The timeline shows the difference: its lane is solid.
-//! The blocking client here is ureq.
+//! `spawn_blocking` starts up to 512. Neither can stop a call that has begun (see `executors/abort-blocking`). To the
+//! compiler an `async fn` around a blocking call looks like any other, as it does to Python. The timeline shows the
+//! difference: its lane is solid. The blocking client here is ureq.
 
 use anyhow::Result;
 use futures_util::future::try_join_all;
@@ -95,7 +95,7 @@ fn get(agent: &Agent, url: &str) -> Result<usize> {
 
 async fn beside_a_heartbeat<T>(pages: impl Future<Output = T>) -> T {
     let heart = tokio::spawn(heartbeat());
-    // A spawned task begins when others wait. Without this one the heart would not even exist while the loop is
+    // A spawned task begins when its spawner suspends. Without this the heart would not have begun when the loop is
     // blocked.
     yield_now().await;
     let pages = pages.await;
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_blocking_client_fetches_one_by_one_and_no_heart_beats_meanwhile() {
+    async fn a_blocking_client_fetches_one_at_a_time_and_no_heart_beats_meanwhile() {
         let t = measured().await;
         let blocking = &t["a blocking client"];
         assert!(blocking.elapsed >= ticks(6));

@@ -2,8 +2,9 @@
 //!
 //! Three pages are checked at once: home (200, after 2 ticks), search (404, after 1) and shop (503, after 3).
 //! `join_all` returns 3 results, 2 of them an `Err`. `try_join_all` returns the first `Err` after 1 tick and drops
-//! the rest, so the results of 2 pages are lost. A third form gives up the shop when the home page is here, and still
-//! has 3 results: a check that was cancelled is an `Err` like the others, and can't pass for a success.
+//! the rest, so the results of 2 pages are lost. The third variant has tasks, and aborts the shop when the home page
+//! is here. It still has 3 results: a check that was cancelled is an `Err` like the others, and can't pass for a
+//! success.
 //!
 //! asyncio: gather, return_exceptions, BaseException, CancelledError
 //!
@@ -17,9 +18,9 @@
 //! failed = [result for result in results if isinstance(result, BaseException)]
 //! ```
 //!
-//! Not the same: `return_exceptions=True` puts statuses and exceptions into one list, and nothing asks for the last
-//! line. With `Exception` in it, a cancelled check counts as a success: CancelledError is a BaseException only. Here
-//! the list holds `Result`s. There is no way to the status that doesn't pass by the `Err`.
+//! Not the same:  `return_exceptions=True` puts statuses and exceptions into one list, and nothing makes you write
+//! the last line. With `Exception` in it a cancelled check counts as a success (see `tasks/join-errors`). Here the
+//! list holds `Result`s, and a status can't be had without a look at whether there is an `Err` instead.
 
 use futures_util::future::{join_all, try_join_all};
 use reqwest::{Client, RequestBuilder, StatusCode};

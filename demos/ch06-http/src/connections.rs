@@ -1,10 +1,10 @@
 //! # A thousand connections, one thread
 //!
-//! A server answers each line after 1 tick, with the same line. One client gets its line back after 1 tick, and 1 000
-//! clients at once get theirs after 1 tick too, plus the work for 1 000 answers: each connection is a task, and all
-//! of them wait on one thread. Both ends of a connection together take some 1 200 bytes of this process, besides the
-//! system's own buffers. The limit on open files decides how many connections there can be: a shell may set it to 1
-//! 024, and the lesson raises it as far as it may.
+//! A server answers each line after 1 tick, with the same line. One client gets its line back after 1 tick, and a
+//! thousand clients at once get theirs after 1 tick too, plus the work for a thousand answers: each connection is a
+//! task, and all of them wait on one thread. Both ends of a connection together take some 1 200 bytes of this
+//! process, besides the buffers of the system. The limit on open files decides how many connections there can be. A
+//! shell may set it to 1 024; the lesson raises it as far as it may.
 //!
 //! asyncio: start_server, open_connection, StreamReader.readline, StreamWriter.drain
 //!
@@ -21,7 +21,7 @@
 //!
 //! Not the same: `start_server` accepts and makes the tasks for you, and logs an exception in one of them. Here the
 //! server keeps its tasks in a `JoinSet`, and each ends with a `Result`. The buffers are yours too: `BufReader::new`
-//! would take 8 KiB for each connection, and lines of this server need 80 bytes.
+//! would take 8 KiB for each connection, and the lines of this server have 80 bytes at most.
 
 use std::{
     collections::HashSet,
@@ -102,7 +102,7 @@ async fn connect(many: u32) -> Result<(Vec<TcpStream>, Server)> {
     for _ in 0..many {
         let (client, (stream, _)) = try_join!(TcpStream::connect(address), listener.accept())?;
         clients.push(client);
-        // The buffer is what a connection costs most. A line has 80 bytes at most here; `new` would take 8 KiB.
+        // The buffer is most of what a connection costs.
         server.spawn(echoes(BufReader::with_capacity(80, stream)));
     }
     Ok((clients, server))

@@ -1,9 +1,9 @@
 //! # A crawler: every page once, and knowing when to stop
 //!
 //! Nine pages link to one another, and each visit pauses for 1 tick to spare the server. Four visits at a time need 3
-//! ticks instead of 9. They meet 73 links, the first one included, and make 9 requests, because a link goes into the
-//! queue only if it is new. The crawl is over when the queue is empty and no visit is under way. An empty queue alone
-//! says nothing: with four at a time it is empty after 6 visits, while three more are under way.
+//! ticks, one at a time 9. They meet 73 links, the first one included, and make 9 requests, because a link goes into
+//! the queue only if it is new. The crawl is over when the queue is empty and no visit is under way. An empty queue
+//! alone is not the end: with four at a time it is empty after 6 visits, while three more are under way.
 //!
 //! asyncio: Queue
 //!
@@ -18,9 +18,9 @@
 //! await queue.join()           # nothing left and nothing under way: now cancel the workers
 //! ```
 //!
-//! Not the same: in asyncio the workers share the queue, and `task_done` and `join` count what is under way. Here one
-//! loop owns the queue, the set of links and the visits, and the visits return what they find. So nothing is shared,
-//! and at the end nothing is left to cancel.
+//! Not the same:  in asyncio the workers share the queue, and `task_done` and `join` count what is under way (see
+//! `queues/task-done`). Here one loop owns the queue, the set of links and the visits, and the visits return what
+//! they find. So nothing is shared, and at the end nothing is left to cancel.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -111,7 +111,7 @@ impl Found {
 async fn visit(page: String, client: &Client, server: &Server) -> Result<Vec<String>> {
     let response = client.get(server.url(&page)).send().await?;
     let html = response.error_for_status()?.text().await?;
-    // The visit keeps its place for this tick, so each of the places sends one request per tick at most.
+    // The pause is a part of the visit, so four visits at a time send four requests a tick at most.
     sleep(ticks(1)).await;
     // httpbin writes its links in one form only. Pages of the real web need a parser.
     let links = html.split("href='").skip(1);

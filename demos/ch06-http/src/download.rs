@@ -1,8 +1,8 @@
 //! # A large page, in pieces, into a file
 //!
 //! A page of 8 MiB goes into a file. `bytes` holds all 8 388 608 bytes in memory at once. `chunk` gives one piece at
-//! a time: the largest has less than half a MiB, also in a page of 32 MiB. The file gets its name when it is whole
-//! and its hash is the one that the server told. Until then it is called FILE.part, so no half is taken for the
+//! a time: the largest has less than half a MiB, also in a page of 32 MiB. The file is called FILE.part until it is
+//! whole and its hash is the one that the server told. Only then does it get its name, so no half is taken for the
 //! whole. With `--output FILE` the file is yours to keep, and on a terminal a bar shows how far it is. Press Ctrl-C
 //! there, and the same command goes on where it was.
 //!
@@ -18,8 +18,9 @@
 //! ```
 //!
 //! Not the same: `iter_chunked(n)` gives n bytes at most; `chunk` takes no size and gives what has arrived. aiohttp's
-//! default timeout (lesson `timeouts`) counts for downloads, too. A write of `tokio::fs` returns before the bytes are
-//! in the file, and only `flush` tells of a full disk.
+//! default timeout counts for downloads too (see `http/timeouts`). A file of `tokio::fs` is written by a thread: its
+//! `write_all` returns before the bytes are in the file, and only `flush` tells of a full disk (see
+//! `files/read-write`).
 
 use std::{
     io::{IsTerminal, stderr, stdout},

@@ -3,9 +3,9 @@
 //! Nine requests fail in nine ways. Five of the errors have the same text, "error sending request", among them a host
 //! name that can't be looked up and an answer that isn't HTTP. Two say "error decoding response body", and what
 //! happened is that the body ended too early. The methods of the error overlap, and none tells a reset from an answer
-//! that isn't HTTP. The cause is further down the chain: an error can have the one that caused it as its `source`.
-//! One `From` asks the methods and the causes, and makes 7 kinds of fault of the nine errors, so that code can
-//! decide: ask again, ask elsewhere, or give up.
+//! that isn't HTTP. The cause does: an error can hold the error that caused it, its `source`, and that one can hold
+//! another. One `From` asks the methods and the causes, and makes 7 kinds of fault of the nine errors. So code can
+//! decide whether to ask again, to ask elsewhere, or to give up.
 //!
 //! asyncio: aiohttp.ClientError, ClientConnectorError, ServerDisconnectedError, ClientPayloadError, TooManyRedirects
 //!
@@ -19,9 +19,10 @@
 //! except aiohttp.ClientConnectorError: ...
 //! ```
 //!
-//! Not the same: aiohttp has many classes, and `except` goes by class. Some cover several faults, too: a 404, with
-//! `raise_for_status`, and an answer that isn't HTTP are both ClientResponseError. reqwest has one struct, and
-//! methods that ask it. Several say yes to one error, so the order in which they are asked decides, as with `except`.
+//! Not the same: aiohttp has many classes, and `except` goes by class. Some of them cover several faults too: a 404,
+//! with `raise_for_status`, and an answer that isn't HTTP are both ClientResponseError. reqwest has one struct, with
+//! methods to ask it. Several of them say yes to one error, so the order in which they are asked decides, as the
+//! order of `except`s does.
 
 use std::{
     error::Error,
@@ -32,12 +33,8 @@ use std::{
 use anyhow::Result;
 use reqwest::Client;
 use timing::{Timings, law::at_most, ticks};
-use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    net::{TcpListener, TcpSocket},
-};
 use tracing::instrument;
-use web::Server;
+use web::{Server, mail_server, nobody_listens};
 
 use crate::options::Options;
 
@@ -48,9 +45,7 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     let server = &Server::stand_in(options.server.as_ref())?;
     let client = &server.builder().timeout(ticks(TIMEOUT)).build()?;
     let (_taken, nobody) = nobody_listens()?;
-    let mail = TcpListener::bind("127.0.0.1:0").await?;
-    let not_http = format!("http://{}", mail.local_addr()?);
-    let mail = tokio::spawn(answers_as_mail_servers_do(mail));
+    let (not_http, mail) = mail_server().await?;
 
     for (page, url) in [
         ("404", server.url("/status/404")),
@@ -99,7 +94,7 @@ fn says_yes(error: &reqwest::Error) -> Vec<&'static str> {
     yes.map(|(_, method)| method).collect()
 }
 
-/// What can become of a request instead of a page. The last three are for those who read the page: lesson `outcomes`.
+/// What can become of a request instead of a page. The last three are faults of the page itself: see `http/outcomes`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Fault {
     /// 400 or higher.
@@ -112,7 +107,7 @@ pub enum Fault {
     /// The connection ended before the answer was complete.
     CutOff,
     NotHttp,
-    /// None of these: a URL that is none, for instance.
+    /// None of these: a URL that can't be parsed, for instance.
     Other,
     TooLong,
     NotJson,
@@ -136,7 +131,7 @@ impl From<reqwest::Error> for Fault {
             _ if hyper.is_some_and(hyper::Error::is_incomplete_message) => Self::CutOff,
             // The first two are the socket's, the third is hyper's word for a body that isn't complete.
             Some(ConnectionReset | BrokenPipe | UnexpectedEof) => Self::CutOff,
-            // hyper's words for a body in chunks with a length that is none.
+            // hyper's words for a body in chunks, where the length of a chunk isn't a number.
             Some(InvalidData | InvalidInput) => Self::NotHttp,
             _ => Self::Other,
         }
@@ -151,23 +146,6 @@ fn below<E: Error + 'static>(error: &reqwest::Error) -> Option<&E> {
 
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
     iter::successors(error.source(), |&error| error.source())
-}
-
-/// A port that is taken, so that no other program gets it, and at which nobody listens.
-pub fn nobody_listens() -> io::Result<(TcpSocket, String)> {
-    let taken = TcpSocket::new_v4()?;
-    taken.bind(([127, 0, 0, 1], 0).into())?;
-    let url = format!("http://{}", taken.local_addr()?);
-    Ok((taken, url))
-}
-
-/// To one request, which is not a command they know.
-async fn answers_as_mail_servers_do(listener: TcpListener) -> io::Result<()> {
-    let (mut client, _) = listener.accept().await?;
-    // To the empty line: unread bytes would make a reset of the end.
-    let mut lines = BufReader::new(&mut client).lines();
-    while let Some(1..) = lines.next_line().await?.map(|line| line.len()) {}
-    client.write_all(b"500 unknown command\r\n").await
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! # `get`: a page of JSON becomes a struct
 //!
-//! `json` reads the body into a type of your own, whose fields say what the page has to contain. A page that doesn't
-//! fit is an error at once, with its line and column: a field that is missing, a value of another type, HTML instead
-//! of JSON. Code after that call never sees an incomplete page. The last two variants are about the request: some
-//! servers refuse a client that doesn't say who it is, and reqwest sends no User-Agent unless it is given one.
+//! reqwest is the HTTP client of this chapter, and serde turns JSON into structs. `json` reads the body into a type
+//! of your own, whose fields say what the page has to contain. Three pages that don't fit are 3 errors at once, each
+//! with its line and column: a field that is missing, a value of another type, HTML instead of JSON. Code after that
+//! call never sees an incomplete page. The last two variants are about the request: some servers refuse a client that
+//! doesn't say who it is, and reqwest sends no User-Agent unless it is given one.
 //!
 //! asyncio: aiohttp.ClientSession.get, ClientResponse.json, json, User-Agent
 //!
@@ -31,6 +32,7 @@ use web::Server;
 use crate::options::Options;
 
 pub async fn run(t: &mut Timings, options: &Options) -> anyhow::Result<()> {
+    // A stand-in for httpbin.org, on a thread of its own and gone with this value; or the server of `--server URL`.
     let server = &Server::choose(options.server.as_ref(), t).await?;
     let client = &server.client()?;
 

@@ -4,7 +4,7 @@
 //! the direction in which it sends, with `shutdown`, and reads the answer from the other. Dropping the stream closes
 //! both: the server has read all 3 pages and answers, and nobody is there to read it. If the client closes neither,
 //! both sides wait, the server for a fourth page and the client for the answer, until the client gives up after 2
-//! ticks. A stream can be split into two halves: dropping the one that writes is a `shutdown`.
+//! ticks. A stream can also be split into two halves: dropping the half that writes is a `shutdown`.
 //!
 //! asyncio: StreamWriter.write_eof, StreamWriter.close, StreamReader.read
 //!
@@ -18,7 +18,7 @@
 //! await writer.wait_closed()
 //! ```
 //!
-//! Not the same: losing the StreamWriter closes both directions, and the reader gets `b""`; Python 3.13 has a
+//! Not the same: a StreamWriter that is freed closes both directions, and the reader gets `b""`; Python 3.13 has a
 //! ResourceWarning for that, since `close` should have been called. In Rust dropping the write half of `into_split`
 //! closes its direction alone. Dropping the whole stream closes both, and that is how a stream is closed.
 

@@ -1,8 +1,9 @@
 //! # A hundred requests, ten at once
 //!
 //! The server takes one tick to answer. A hundred requests at once need 1 tick, and it has 100 of them in flight, on
-//! 100 connections. With a limit of 10 they need 10 ticks, and it never has more than 10. The limit is a semaphore,
-//! or a stream that polls ten futures and no more. You must set it yourself, because reqwest has none.
+//! 100 connections. With a bound of 10 they need 10 ticks, and it never has more than 10. The bound is a semaphore
+//! (see `sync/semaphore`), or a stream that polls ten futures and no more (see `streams/unordered`). It is up to you,
+//! because reqwest has none.
 //!
 //! asyncio: Semaphore, aiohttp.TCPConnector
 //!
@@ -16,10 +17,10 @@
 //! # or for all requests of a session: aiohttp.TCPConnector(limit=10); the default is 100
 //! ```
 //!
-//! Not the same: aiohttp's connector bounds how many connections are open, and so how many requests are under way.
-//! reqwest has no such setting. `pool_max_idle_per_host(10)` looks like one, and bounds only how many connections are
-//! kept for later: a hundred requests still open 100. Then 90 of them are closed, and the next hundred requests open
-//! 90 again.
+//! Not the same: aiohttp's connector bounds how many connections are open, and so how many requests are in flight.
+//! reqwest has no such setting. `pool_max_idle_per_host(10)` looks like one, but it bounds only how many connections
+//! are kept for later: a hundred requests still open 100. Then 90 of them are closed, and the next hundred requests
+//! open 90 again.
 
 use anyhow::Result;
 use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};
@@ -35,7 +36,7 @@ use web::Server;
 
 use crate::options::Options;
 
-/// The most requests without a limit. A closed connection keeps its port for a minute, and Linux has some 28 000
+/// The most requests without a bound. A closed connection keeps its port for a minute, and Linux has some 28 000
 /// ports for connections, unless it is set up otherwise.
 const AT_ONCE: u32 = 1_000;
 
@@ -49,13 +50,13 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     // each.
     let (wanted, room) = (requests.min(AT_ONCE), web::room_for_connections() / 2);
     if room < wanted {
-        info!("without a limit {room} requests, not {wanted}: see ulimit -n");
+        info!("without a bound {room} requests, not {wanted}: see ulimit -n");
     }
     let at_once = wanted.min(room);
-    // How many connections are kept when nothing is under way on them.
+    // Not a bound: how many connections are kept while no request is in flight on them.
     let pool = server.builder().pool_max_idle_per_host(limit as usize);
     let client = &pool.build()?;
-    for label in ["no limit", "no limit, again"] {
+    for label in ["no bound", "no bound, again"] {
         let law = max(vec![1; at_once as usize]);
         let all = try_join_all((1..=at_once).map(|page| fetch(page, client, url)));
         t.time(label, law, all).await?;
@@ -67,15 +68,15 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     // Another client each time: it would find the connections of the one before, and open none.
     let (law, client) = (waves(requests, limit, 1), &server.client()?);
     // All futures begin, and all but `limit` of them wait for a permit. Other parts of the program can share the
-    // semaphore; then one limit holds for all of them.
-    let slots = &Semaphore::new(limit as usize);
-    let all = try_join_all((1..=requests).map(|page| fetch_in_turn(page, slots, client, url)));
+    // semaphore; then one bound holds for all of them.
+    let permits = &Semaphore::new(limit as usize);
+    let all = try_join_all((1..=requests).map(|page| fetch_in_turn(page, permits, client, url)));
     t.time("Semaphore", law.clone(), all).await?;
     count(t, "Semaphore", server);
 
     let client = &server.client()?;
-    // The stream takes a future from the iterator when it polls fewer than `limit`. This limit holds for one list:
-    // another stream has a limit of its own.
+    // The stream takes a future from the iterator when it polls fewer than `limit`. This bound holds for one list:
+    // another stream has a bound of its own.
     let all = stream::iter(1..=requests)
         .map(|page| fetch(page, client, url))
         .buffer_unordered(limit as usize)
@@ -90,11 +91,16 @@ async fn fetch(page: u32, client: &Client, url: &str) -> Result<usize> {
     get(client, url).await
 }
 
-#[instrument(ret, err, skip(slots, client, url))]
-async fn fetch_in_turn(page: u32, slots: &Semaphore, client: &Client, url: &str) -> Result<usize> {
+#[instrument(ret, err, skip(permits, client, url))]
+async fn fetch_in_turn(
+    page: u32,
+    permits: &Semaphore,
+    client: &Client,
+    url: &str,
+) -> Result<usize> {
     // Held to the end of the function. If it were given back after the head of the answer, the next request would
     // begin while the server still sends the body of this one.
-    let _permit = slots.acquire().await?;
+    let _permit = permits.acquire().await?;
     get(client, url).await
 }
 
@@ -130,7 +136,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_semaphore_and_a_stream_keep_the_limit_at_the_server() {
+    async fn a_semaphore_and_a_stream_keep_the_bound_at_the_server() {
         let t = measured(30, 7).await;
         for label in ["Semaphore", "buffer_unordered"] {
             assert_eq!(*t[label].count("in flight at once"), 7, "{label}");
@@ -151,11 +157,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_size_of_the_pool_limits_neither_requests_nor_connections() {
+    async fn the_size_of_the_pool_bounds_neither_requests_nor_connections() {
         let t = measured(40, 4).await;
         // All 40, and then all but the 4 that the pool has kept. On a busy machine it may be fewer: a page is read
         // before the last connection is ready, and its own is used again.
-        for (label, most) in [("no limit", 40), ("no limit, again", 36)] {
+        for (label, most) in [("no bound", 40), ("no bound, again", 36)] {
             for (what, most) in [("in flight at once", 40), ("connections opened", most)] {
                 let figure = t[label].count(what);
                 let in_range = matches!(figure, Value::Whole(n) if (11..=most).contains(n));
@@ -167,7 +173,7 @@ mod tests {
     #[tokio::test]
     async fn every_page_comes() {
         let t = measured(12, 5).await;
-        for label in ["no limit", "Semaphore", "buffer_unordered"] {
+        for label in ["no bound", "Semaphore", "buffer_unordered"] {
             let lanes = &t[label].lanes;
             assert_eq!(lanes.len(), 12, "{label}");
             assert!(

@@ -1,9 +1,9 @@
 //! # Outcomes: whatever goes wrong is a value of one `enum`
 //!
-//! Nine pages, and seven of them can't be fetched: a status, a refused connection, an answer that stalls, a body that
-//! is too long, something that isn't the JSON it should be. Each fault is a value that says what happened. So a batch
+//! Seven of nine pages can't be fetched, because of a status, a refused connection, a body that stalls, two that are
+//! too long, and two that aren't the JSON they should be. Each fault is a value that says what happened. So a batch
 //! of all nine ends with nine outcomes, 2 pages and 7 faults, after 5 ticks: that is the timeout, the longest any
-//! page can take. When the first fault ends the batch, the slow page is dropped with the others.
+//! page can take. If the first fault is to end the batch, the slow page is dropped with the others.
 //!
 //! asyncio: try, except, aiohttp.ClientError, asyncio.TimeoutError, gather, return_exceptions
 //!
@@ -18,11 +18,11 @@
 //!         return fault
 //! ```
 //!
-//! Not the same: no signature says which exceptions there are. The total timeout's TimeoutError is no ClientError,
-//! and bad JSON is a ValueError; one that is missing in the list leaves `fetch`, and `gather` raises it, or with
-//! `return_exceptions=True` puts it among the pages. In Rust the signature names `Fault`, and there is nothing else
-//! to catch. When `gather` raises, the other requests go on; `try_join_all` drops them. Neither client has a limit on
-//! the length of a body.
+//! Not the same: in Python no signature says which exceptions there are. The total timeout's TimeoutError is no
+//! ClientError, and bad JSON is a ValueError. One that the list forgets leaves `fetch`, and `gather` raises it, or
+//! puts it among the pages with `return_exceptions=True`. In Rust the signature names `Fault`, and there is nothing
+//! else to catch. When `gather` raises, the other requests go on; `try_join_all` drops them (see
+//! `tasks/join-errors`). Neither client bounds the length of a body.
 
 use std::iter;
 
@@ -38,12 +38,9 @@ use timing::{
     ticks,
 };
 use tracing::instrument;
-use web::Server;
+use web::{Server, nobody_listens};
 
-use crate::{
-    faults::{Fault, nobody_listens},
-    options::Options,
-};
+use crate::{faults::Fault, options::Options};
 
 /// In ticks, from the first step of the connection to the last byte of the body.
 const TIMEOUT: u32 = 5;
@@ -97,7 +94,7 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Each `?` makes a `Fault` of another library's error: reqwest's as in the lesson `faults`, serde's as below.
+/// Each `?` makes a `Fault` of another library's error: of reqwest's as in `http/faults`, of serde's as below.
 #[instrument(ret, err(Debug), skip(client, url))]
 async fn fetch(page: &str, client: &Client, url: &str) -> Result<Page, Fault> {
     let mut response = client.get(url).send().await?.error_for_status()?;

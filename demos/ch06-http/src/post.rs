@@ -2,8 +2,8 @@
 //!
 //! A comment is posted in four ways, and the server echoes what it got. `json` sends JSON, where 5 stars are a
 //! number. `form` sends a form, where every value is text: "5". Both set the Content-Type, from which the server
-//! knows how to read the body. A form that is put together by hand breaks at the first `&`: of "tea & cake" only "tea
-//! " arrives. `body` sends what it is given, without a Content-Type.
+//! knows how to read the body. A form that is put together by hand breaks at the first `&`: the text "tea & cake"
+//! arrives as "tea ". `body` sends the text as it is given, without a Content-Type, and no stars.
 //!
 //! asyncio: aiohttp.ClientSession.post, post, FormData
 //!

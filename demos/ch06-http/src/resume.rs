@@ -1,9 +1,9 @@
 //! # A download that was cut: the rest, if it is still the same page
 //!
-//! The connection ends after 4 of 8 MiB. What came is kept, and the next request asks for what is missing: 4 MiB,
-//! nothing twice. It also sends the page's ETag, as `If-Range`: if the page has changed meanwhile, the server sends
-//! all 8 MiB of the new one. Without it, the second half of the new page follows the first half of the old one. That
-//! request succeeds, too, and only the hash shows what is wrong.
+//! The connection ends after 4 of 8 MiB. What came is kept, and the next request asks for the 4 MiB that are missing,
+//! and for nothing twice. It also sends the page's ETag, as `If-Range`: if the page has changed meanwhile, the server
+//! sends all 8 MiB of the new one. Without `If-Range` the second half of the new page is put behind the first half of
+//! the old one. That request succeeds too, and only the hash shows what is wrong.
 //!
 //! asyncio: aiohttp.ClientPayloadError, ClientPayloadError, Range, If-Range, ETag
 //!
@@ -17,8 +17,9 @@
 //!         await file.write(piece)
 //! ```
 //!
-//! Not the same: the error of a cut has no type of its own in reqwest. It is the one of a body that can't be decoded,
-//! `is_decode`, with the text "error decoding response body".
+//! Not the same: aiohttp raises a ClientPayloadError for a cut. In reqwest a cut has no type of its own: its error is
+//! that of a body that can't be decoded, `is_decode` (see `http/faults`). Neither library asks for the rest by
+//! itself.
 
 use anyhow::{Context, Result, ensure};
 use reqwest::{

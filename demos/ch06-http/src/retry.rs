@@ -1,9 +1,10 @@
 //! # Retry: which answers deserve another request
 //!
-//! A server is down for two requests and answers the third, after waits of 1 and 2 ticks and their jitter. A 404 and
-//! a page that isn't JSON are asked for once: the next answer would be the same. Retried like the rest they are asked
-//! for 3 times each, and 3 ticks later the outcome is the same. A page that never comes costs the timeout of each
-//! attempt, too: 9 ticks in all, and the server has had all 3 requests.
+//! A server is down for two requests and answers the third, after waits of 1 and 2 ticks, each made longer by its
+//! jitter (see `tasks/retry`). A 404 and a page that isn't JSON are asked for once, since the next answer would be
+//! the same. Retried like the rest, each of them is asked for 3 times, and the same outcome comes at least 3 ticks
+//! later. A page that never comes also costs the timeout of each attempt: at least 9 ticks in all, and the server has
+//! had all 3 requests.
 //!
 //! asyncio: retry, aiohttp_retry, RetryClient, ExponentialRetry
 //!
@@ -16,8 +17,8 @@
 //!         page = await response.json()
 //! ```
 //!
-//! Not the same: RetryClient asks again until the head of an answer is good; a body that breaks off or isn't JSON
-//! comes after it, in your own code. `backon` retries any future, so here the body is a part of the attempt, and one
+//! Not the same: RetryClient retries until the head of an answer is good. A body that breaks off or isn't JSON comes
+//! after it, in your own code. `backon` retries any future, so here the body is a part of the attempt, and one
 //! function decides about all faults.
 
 use std::time::Duration;

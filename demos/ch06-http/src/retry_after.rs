@@ -2,8 +2,8 @@
 //!
 //! A server that is overloaded can answer 503, or 429, with `Retry-After: 1`. A client that goes by its own backoff
 //! is back after 1 tick and its jitter, long before that second is over. One that reads the header leaves the server
-//! alone for the whole second, and comes back a tick later at the earliest. It also needs a limit: with `Retry-After:
-//! 86400` it would wait a day, so it gives up at once, after 1 request.
+//! alone for the whole second, and comes back a tick after it at the earliest. It also needs a time limit: with
+//! `Retry-After: 86400` it would wait a day. So it gives up at once, after 1 request.
 //!
 //! asyncio: aiohttp_retry, ExponentialRetry, get_timeout, Retry-After
 //!

@@ -1,10 +1,10 @@
 //! # One client for all requests: its connections are used again
 //!
 //! 200 pages of 100 kB are fetched, 20 at a time. With a new client for each request that takes 200 connections, with
-//! one client 20. A clone is the same client: 200 clones of it find its 20 connections and open none. And a page has
-//! to be read to its end before its connection can carry another request: when the answers are dropped unread, one
-//! client opens 200 connections, too. The times hardly differ: on one machine and without TLS a connection costs next
-//! to nothing. To a server elsewhere each one begins with a round trip, or with several for TLS.
+//! one client 20. A clone is the same client: 200 clones of it use its 20 connections again and open none. And a page
+//! has to be read to its end before its connection can carry another request: if the answers are dropped unread, one
+//! client opens 200 connections too. The times hardly differ, since on one machine and without TLS a connection costs
+//! next to nothing. To a server elsewhere each one begins with a round trip, or with several for TLS.
 //!
 //! asyncio: aiohttp.ClientSession, ClientResponse.read, release, TCPConnector
 //!
@@ -20,8 +20,8 @@
 //! ```
 //!
 //! Not the same: a ClientSession has to be closed, hence the `async with`; one that isn't logs "Unclosed client
-//! session". A reqwest client has no `close`: its connections are closed when its last clone is dropped. A clone
-//! costs no more than one of an `Arc`, so every task can have its own.
+//! session". A reqwest client has no `close`: its connections are closed when its last clone is dropped. Cloning it
+//! costs no more than cloning an `Arc`, so every task can have a client.
 
 use anyhow::Result;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -89,7 +89,7 @@ async fn fetch(client: &Client, url: &str) -> Result<usize> {
     Ok(page.len())
 }
 
-/// Needs the status and nothing else. The next answer on this connection would come behind the rest of this page, so
+/// Needs the status and nothing else. Another answer on this connection would come behind the rest of this page, so
 /// the client closes the connection.
 #[instrument(ret, err, skip_all)]
 async fn fetch_status(client: &Client, url: &str) -> Result<usize> {

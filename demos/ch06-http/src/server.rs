@@ -3,7 +3,7 @@
 //! Three clients wait for a page, one has sent half a request, and one nothing. Then the server is told to stop, and
 //! a sixth client comes: it is refused. With 10 ticks of grace all 3 pages are answered, and the server ends once the
 //! last is sent. With 2 ticks, 2 are answered and 1 is cut off; with none, all 3 are cut off. The two that haven't
-//! asked are closed at once, since nobody knows how long they will take.
+//! asked yet are closed at once, since nobody knows when they will.
 //!
 //! asyncio: start_server, Server.close, Server.wait_closed, Server.close_clients
 //!
@@ -18,10 +18,11 @@
 //!     server.close_clients()    # closes what is left (3.13)
 //! ```
 //!
-//! Not the same: an asyncio Server knows its connections and not what they do, so it can't tell an idle one from one
+//! Not the same: an asyncio Server knows its connections but not what they do, so it can't tell an idle one from one
 //! that is being answered. Up to 3.11 `wait_closed` waits for no client at all. tokio has a listener and no server;
-//! this file has one. A token tells each connection to stop, and the connection looks at it while it waits for a
-//! request, not while it answers one. A request that hasn't been read by then is not answered.
+//! this file has one. A `CancellationToken` (see `tasks/cancel`) tells each connection to stop, and the connection
+//! looks at it while it waits for a request, not while it answers one. A request that hasn't been read by then is not
+//! answered.
 
 use std::{io::ErrorKind, net::SocketAddr, time::Duration};
 
@@ -39,6 +40,12 @@ use tracing::instrument;
 
 use crate::options::Options;
 
+/// What becomes of a client.
+const ANSWERED: &str = "answered";
+const CUT_OFF: &str = "cut off";
+const NOT_ASKED: &str = "not asked"; // closed before a whole request had arrived
+const REFUSED: &str = "refused";
+
 pub async fn run(t: &mut Timings, _: &Options) -> Result<()> {
     for (label, grace, law) in [
         ("10 ticks of grace", 10, exactly(5)),
@@ -47,15 +54,15 @@ pub async fn run(t: &mut Timings, _: &Options) -> Result<()> {
     ] {
         let stopped = stop_amid_requests(ticks(grace));
         let ends = t.time(label, law, stopped).await?;
-        for end in [End::Answered, End::CutOff, End::NotAsked, End::Refused] {
+        for end in [ANSWERED, CUT_OFF, NOT_ASKED, REFUSED] {
             let clients = ends.iter().filter(|&&other| other == end).count();
-            t.count(format!("{end:?}"), clients);
+            t.count(end, clients);
         }
     }
     Ok(())
 }
 
-async fn stop_amid_requests(grace: Duration) -> Result<Vec<End>> {
+async fn stop_amid_requests(grace: Duration) -> Result<Vec<&'static str>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let server = Server::default();
@@ -89,8 +96,8 @@ struct Server {
 impl Server {
     async fn accept_clients(self, listener: TcpListener) {
         let mut client = 0;
-        // `accept` is cancel-safe: a client that it has taken is returned. One that is still in the system's queue is
-        // refused with all that come later.
+        // `accept` is cancel-safe (see `tasks/select`): a client that it has taken is returned. One that is still in
+        // the system's queue is refused with all that come later.
         while let Some(stream) = self.stop.run_until_cancelled(accept(&listener)).await {
             client += 1;
             let connection = serve(client, stream, self.stop.clone());
@@ -102,7 +109,7 @@ impl Server {
 
     /// Until every connection has ended by itself, or is cut off at the end of the grace.
     async fn drain(&self, grace: Duration) {
-        self.connections.close(); // says that no task will come; without it `wait` waits even if there is none
+        self.connections.close(); // no more tasks will come: `wait` waits for that too
         if timeout(grace, self.connections.wait()).await.is_err() {
             self.cut.cancel();
             self.connections.wait().await;
@@ -135,29 +142,20 @@ async fn serve(client: u32, stream: TcpStream, stop: CancellationToken) -> Resul
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Answered,
-    CutOff,
-    /// Closed before a whole request had arrived.
-    NotAsked,
-    Refused,
-}
-
 /// A client sends what it asks for, a page that takes so many ticks, and waits until the server answers or closes.
 #[instrument(ret, err, skip(server))]
-async fn ask(server: SocketAddr, request: &str) -> Result<End> {
+async fn ask(server: SocketAddr, request: &str) -> Result<&'static str> {
     let mut stream = match TcpStream::connect(server).await {
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => return Ok(End::Refused),
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => return Ok(REFUSED),
         connected => connected?,
     };
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     BufReader::new(stream).read_line(&mut answer).await?;
     Ok(match request.ends_with('\n') {
-        _ if answer.ends_with('\n') => End::Answered,
-        true => End::CutOff,
-        false => End::NotAsked,
+        _ if answer.ends_with('\n') => ANSWERED,
+        true => CUT_OFF,
+        false => NOT_ASKED,
     })
 }
 
@@ -177,10 +175,10 @@ mod tests {
 
     #[track_caller]
     fn assert_ends(variant: &Variant, answered: usize, cut_off: usize) {
-        assert_eq!(*variant.count("Answered"), answered);
-        assert_eq!(*variant.count("CutOff"), cut_off);
-        assert_eq!(*variant.count("NotAsked"), 2);
-        assert_eq!(*variant.count("Refused"), 1);
+        assert_eq!(*variant.count(ANSWERED), answered);
+        assert_eq!(*variant.count(CUT_OFF), cut_off);
+        assert_eq!(*variant.count(NOT_ASKED), 2);
+        assert_eq!(*variant.count(REFUSED), 1);
         assert!(variant.elapsed >= variant.law.as_ref().unwrap().bound);
     }
 

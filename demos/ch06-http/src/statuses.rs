@@ -28,9 +28,9 @@ use futures_util::future::join_all;
 use reqwest::{RequestBuilder, Response, StatusCode};
 use timing::{Timings, law::at_most};
 use tracing::instrument;
-use web::Server;
+use web::{Server, nobody_listens};
 
-use crate::{faults::nobody_listens, options::Options};
+use crate::options::Options;
 
 type Checked = reqwest::Result<StatusCode>;
 
@@ -82,7 +82,7 @@ async fn checks(request: RequestBuilder, read: &Cell<usize>) -> Checked {
 #[instrument(ret, err, skip_all)]
 async fn reads_and_checks(request: RequestBuilder, read: &Cell<usize>) -> Checked {
     let response = request.send().await?;
-    // Kept and not returned with `?`, which would leave before the page is read.
+    // Not `?` yet, which would return before the page is read.
     let checked = response.error_for_status_ref().map(Response::status);
     read_page(response, read).await?;
     checked

@@ -3,8 +3,8 @@
 //! A client asks for three pages, one on each line. TCP carries its bytes and knows no lines: here the first line
 //! arrives in two pieces, and the other two in one piece. A server that takes each read for a request gets 3 requests
 //! too, and 0 of them are right. A server that reads up to the line break gets 3 right ones. It needs a cap on the
-//! length of a line: without one it keeps all 1 048 576 bytes that a client sends without a line break, and more if
-//! more are sent; with a cap of 80 it refuses such a line at 80.
+//! length of a line. Without one it keeps all 1 048 576 bytes that a client sends without a line break, and would
+//! keep more; with a cap of 80 it refuses such a line at 80.
 //!
 //! asyncio: start_server, open_connection, StreamReader.readline, StreamReader.read, StreamWriter.drain
 //!
@@ -17,9 +17,9 @@
 //! ```
 //!
 //! Not the same: asyncio's `readline` raises ValueError after 64 KiB, unless `start_server` got another `limit`.
-//! tokio's `read_line` has no limit. It makes a String, so bytes that aren't UTF-8 are an error. asyncio's
-//! StreamReader has a buffer; a `TcpStream` has none, and gets one from `BufReader`. `writer.write` puts bytes into a
-//! buffer, and `drain` waits until there is room in it; `write_all` waits by itself, so it can't be forgotten.
+//! tokio's `read_line` has no cap. It makes a String, so bytes that aren't UTF-8 are an error. asyncio's StreamReader
+//! has a buffer; a `TcpStream` has none, and gets one from `BufReader`. `writer.write` puts bytes into a buffer, and
+//! `drain` waits until there is room in it; `write_all` waits by itself, so the wait can't be forgotten.
 
 use anyhow::{Result, ensure};
 use timing::{
@@ -99,7 +99,7 @@ async fn takes_lines(stream: TcpStream, longest: u64) -> Result<Vec<String>> {
     loop {
         let mut line = String::new();
         // The cap. `take` says after so many bytes that this is the end, and `read_line` returns without a line
-        // break. It has to be a new one for each line: its bytes are counted over its whole life.
+        // break. Each line needs a new `take`, which counts its bytes from when it is made.
         let length = (&mut stream).take(longest).read_line(&mut line).await?;
         if length == 0 {
             return Ok(requests);

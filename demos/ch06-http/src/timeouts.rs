@@ -1,10 +1,10 @@
 //! # Timeouts: which limit ends which wait
 //!
-//! A page takes 4 ticks, and each limit is 2. One page sends nothing until it is complete, another trickles in, a
-//! byte every half tick. A read timeout ends the silence after 2 ticks, but not the trickle: it begins again with
-//! every byte, and the page is there after 4. A total timeout ends both after 2. A third server is too busy to take a
-//! connection, and a connect timeout ends that wait after 2. Without a limit a page is waited for as long as it
-//! takes: here 4 ticks, and in a test a day.
+//! A page takes 4 ticks, and each limit is 2. One page sends nothing until it is complete (the silence); another
+//! comes a byte every half tick (the trickle). A read timeout ends the silence after 2 ticks, but not the trickle: it
+//! begins again with every byte, and the page is there after 4. A total timeout, `timeout`, ends both after 2. A
+//! third server is full and takes no connection, and a connect timeout ends that wait after 2. Without a limit a page
+//! is waited for as long as it takes: here 4 ticks, and in a test a day.
 //!
 //! asyncio: aiohttp.ClientTimeout, sock_read, sock_connect
 //!

@@ -1,8 +1,8 @@
 //! # Pages together: as long as the slowest, in the order asked for
 //!
-//! Three pages take their server 1, 2 and 1 ticks. Fetched one by one they take 4 ticks, the sum; together they take
-//! 2, as long as the slowest: the server has all three in flight, each on a connection of its own. The weather
-//! arrives last and is still the second of the results, where it was asked for.
+//! Three pages take their server 1, 2 and 1 ticks. Fetched one at a time they take 4 ticks, the sum; together they
+//! take 2, as long as the slowest. The server then has all 3 in flight, each on a connection of its own. The weather
+//! arrives last and is still the second of the results, as it was asked for.
 //!
 //! asyncio: gather, aiohttp.ClientSession.get
 //!
@@ -16,8 +16,9 @@
 //! pages = await asyncio.gather(fetch("news", 1), fetch("weather", 2), fetch("sports", 1))
 //! ```
 //!
-//! Not the same: when a page fails, `gather` raises its exception and leaves the other requests running, since each
-//! is a task. `try_join_all` returns the error and drops the other futures, and their requests end with them.
+//! Not the same: each request of a `gather` is a task. When a page fails, `gather` raises its exception, and the
+//! other requests go on. `try_join_all` returns the error and drops the other futures (see `tasks/join-errors`), and
+//! their requests end with them: reqwest closes their connections.
 
 use anyhow::Result;
 use futures_util::future::try_join_all;
@@ -39,7 +40,7 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
 
     let client = &server.client()?;
     let pages = t
-        .time("one by one", sum([1, 2, 1]), async {
+        .time("one at a time", sum([1, 2, 1]), async {
             let mut pages = Vec::new();
             for (page, wait) in PAGES {
                 pages.push(fetch(page, wait, client, server).await?);
@@ -96,9 +97,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn together_all_three_are_in_flight_and_one_by_one_one_is() {
+    async fn together_all_three_are_in_flight_and_one_at_a_time_one_is() {
         let t = measured().await;
-        for (variant, at_once) in [("one by one", 1), ("together", 3)] {
+        for (variant, at_once) in [("one at a time", 1), ("together", 3)] {
             let variant = &t[variant];
             assert_eq!(*variant.count("in flight at once"), at_once);
             assert_eq!(*variant.count("requests"), 3);

@@ -1,10 +1,10 @@
 //! # A file is replaced at once, or stays as it was
 //!
 //! A program that writes a ledger of 1 MiB again and again is killed, five times for each way of writing. Written in
-//! place, the ledger is half written after most kills: `File::create` empties it, and the kill comes before all
-//! of the text is back. Written to a temporary file that is then renamed over it, it is whole after each of the five,
-//! 0 half written: the old text or a new one. A kill can leave that temporary file behind; the next write starts it
-//! afresh, because it has the same name, and renames it: 1 file in the folder.
+//! place, the ledger is half written after most kills: `File::create` empties it, and the kill comes before all of
+//! the text is back. Written to a temporary file that is then renamed over it, the ledger is whole after each of the
+//! five, 0 half written: it has the old text or a new one. A kill can leave that temporary file behind. The next
+//! write has the same name for it, so it begins the file afresh and renames it: 1 file in the folder.
 //!
 //! asyncio: os.replace, os.fsync
 //!

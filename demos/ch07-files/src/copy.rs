@@ -1,8 +1,8 @@
 //! # A copy in pieces, and what is left when it is cancelled
 //!
 //! 8 MiB are copied in pieces of 64 KiB, with a progress bar on a terminal. Then the same with a source that stops
-//! answering halfway, and a limit of 1 tick that cancels the copy. Written straight to its final name, about half of
-//! the file is there and looks like a whole one. Written to a `.part` that is renamed at the end, nothing has the
+//! answering halfway, and a timeout of 1 tick that cancels the copy. Written straight to its final name, about half
+//! of the file is there and looks like a whole one. Written to a `.part` that is renamed at the end, nothing has the
 //! final name, and 0 parts are left: a `Drop` removes the part, after a cancellation and after an error.
 //!
 //! asyncio: aiofiles, shutil.copyfileobj, tqdm, os.replace, wait_for
@@ -20,9 +20,9 @@
 //!
 //! Not the same: a `finally` could await the removal. `Drop` can't await, so it removes the file with `std::fs`, and
 //! blocks the loop meanwhile. A copy that is one job in a thread, by `shutil.copyfileobj` or within `spawn_blocking`,
-//! goes on to its end when its task is cancelled. Of this one only the call that is under way does: a thread that is
-//! making a file makes it after the `Drop`, so the part is made without an await. After a kill no `Drop` runs and the
-//! part stays; against a power cut the rename needs a `sync_all` before it: see `atomic_write`.
+//! goes on to its end when its task is cancelled. Of this copy only the job in hand goes on. If that job made the
+//! part, it could make it after the `Drop`, so the part is made without an `.await`. After a kill no `Drop` runs and
+//! the part stays. Against a power cut the rename needs a `sync_all` before it (see `files/atomic-write`).
 
 use std::{
     io::{self, IsTerminal, stderr, stdout},
@@ -96,7 +96,8 @@ async fn copies_to_a_part(
     let part = Part(name.with_added_extension("part")); // <- the difference
     let file = std::fs::File::create(&part.0)?;
     copy(source, File::from_std(file), bar).await?;
-    // Cancelled here, the rename is done or it isn't, and never half done: within one file system it is all or nothing.
+    // Cancelled here, the rename is done or it isn't, and never half done: within one file system it is all or
+    // nothing.
     fs::rename(&part.0, name).await
 }
 

@@ -1,10 +1,10 @@
 //! # Faults: one bad file doesn't stop the others
 //!
-//! Eight records are converted to upper case, four at a time. `births.txt` and the empty `nobody.txt` can be; the
+//! Eight records are converted to upper case, four at a time. `births.txt` and the empty `nobody.txt` can be. The
 //! others are a folder, a file of 1 TiB, bytes that aren't UTF-8, and three links: to nothing, to itself, out of the
 //! folder. `collect` keeps a `Result` for each: 8 outcomes, 6 failed, no temporary file left. `try_collect` returns
 //! the first fault alone: 1 outcome. `cargo demo files/faults --folder DIR` makes NAME.upper of each NAME.txt of
-//! yours, in the place of one that is there; any fault makes the exit code 1.
+//! yours, and replaces one that is there; any fault makes the exit code 1.
 //!
 //! asyncio: gather, return_exceptions, OSError, UnicodeError
 //!
@@ -18,10 +18,10 @@
 //!         case BaseException(): raise outcome                        # a bug
 //! ```
 //!
-//! Not the same: every fault is a variant of one `enum`, and a `match` that forgets one doesn't compile; UnicodeError
-//! is no OSError, so `except OSError` lets it through. A panic on a thread comes back as a value and is the fault of
-//! its record. Without `return_exceptions` gather raises the first exception, and the others run on; `try_collect`
-//! drops them.
+//! Not the same: every fault is a variant of one `enum` (see `http/outcomes`), and a `match` that forgets one doesn't
+//! compile; UnicodeError is no OSError, so `except OSError` lets it through. A panic on a thread comes back as a
+//! value and is the fault of its record. Without `return_exceptions` gather raises the first exception, and the
+//! others go on; `try_collect` drops them.
 
 use std::{
     ffi::{OsStr, OsString},

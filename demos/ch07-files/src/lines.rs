@@ -1,10 +1,10 @@
 //! # A large file, line by line
 //!
 //! 64 MiB of records are read, one record a line. As a whole they take 64 MiB of memory. Line by line they take about
-//! 130 KiB, however large the file is: the reader's buffer of 64 KiB, and as much again in `File`. The price is time:
-//! each line is asked for and checked by itself. And the bound is the longest line: for a file without a line break
-//! `lines()` takes more than the file, 128 MiB for 64, because its buffer doubles until the line fits. With a cap of
-//! 64 KiB on a line it is under 512 KiB for that file, too, and the error says which line is too long.
+//! 130 KiB, however large the file is: the reader's buffer of 64 KiB, and as much again in `File`. The price is time,
+//! since each line is asked for and checked by itself. But the longest line bounds the memory: for a file without a
+//! line break `lines()` takes 128 MiB, more than the file, because its buffer doubles until the line fits. With a cap
+//! of 64 KiB on a line it is under 512 KiB for that file too, and the error says which line is too long.
 //!
 //! asyncio: async for, aiofiles.open, readline
 //!
@@ -20,9 +20,9 @@
 //! ```
 //!
 //! Not the same: there is no `async for`; `while let` asks for the next line until there is none. Python's `readline`
-//! takes its limit as an argument, in characters; in Rust `take` sets it on the reader, in bytes. Both return the first
-//! part of a line that is too long as if it were a line, so the caller allows more than the cap and then looks at the
-//! length. After that it has to stop: the rest of the line would be read as the next one.
+//! takes its cap as an argument, in characters; in Rust `take` sets it on the reader, in bytes (see `http/tcp`). Both
+//! return the first part of a line that is too long as if it were a line. So the caller allows more than the cap,
+//! looks at the length, and then stops: the rest of the line would be read as the next one.
 
 use std::{fs, io::Write, path::Path};
 
@@ -89,7 +89,7 @@ enum Way {
     Cap,
 }
 
-/// None of the three functions is a lane: the recorder remembers every poll, and that memory would be counted too.
+/// These functions have no lanes: the recorder remembers every poll of a lane, and that memory would be counted too.
 async fn whole(path: &Path, peak: &mut Peak) -> Result<usize> {
     let text = tokio::fs::read_to_string(path).await?;
     peak.look();

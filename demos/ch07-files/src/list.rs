@@ -1,7 +1,7 @@
 //! # Listing a folder: what its entries are, and what they aren't
 //!
 //! A folder has four entries: three records and a link to one of them. `read_dir` gives their names as `OsString`,
-//! which need not be text: code that drops what it can't make a `String` of finds 3 names of 4, without an error.
+//! which need not be text. Code that drops what it can't make a `String` of finds 3 names of 4, without an error.
 //! `entry.file_type()` counts 3 files and 1 link; `fs::metadata` follows the link and counts 4 files. And a listing
 //! is out of date at once: of 4 names, one is removed before it is read, so 3 are read and 1 has gone.
 //!
@@ -24,14 +24,15 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    io::ErrorKind::NotFound,
+    fs::FileType,
+    io::{self, ErrorKind::NotFound},
     path::Path,
 };
 
 use anyhow::Result;
 use chapter::Folder;
 use timing::{Timings, law::none};
-use tokio::fs;
+use tokio::fs::{self, DirEntry};
 use tracing::{info, instrument};
 
 use crate::options::Options;
@@ -46,12 +47,19 @@ pub async fn run(t: &mut Timings, _: &Options) -> Result<()> {
     let names = t.time("names as they are", none(), list(path)).await?;
     t.count("names", names.len());
 
-    let kinds = t.time("file_type", none(), look_at_entries(path)).await?;
-    t.count("files", kinds.files);
-    t.count("links", kinds.links);
-    let kinds = t.time("metadata", none(), look_behind_links(path)).await?;
-    t.count("files", kinds.files);
-    t.count("links", kinds.links);
+    // Of each entry itself, so a link is a link wherever it leads.
+    let kinds = count_kinds(path, async |entry| entry.file_type().await);
+    let (files, links) = t.time("file_type", none(), kinds).await?;
+    t.count("files", files);
+    t.count("links", links);
+
+    // Of what each path leads to: `entry.metadata()` would not follow the link. One that leads to nothing is an error.
+    let kinds = count_kinds(path, async |entry| {
+        Ok(fs::metadata(entry.path()).await?.file_type()) // <- the difference
+    });
+    let (files, links) = t.time("metadata", none(), kinds).await?;
+    t.count("files", files);
+    t.count("links", links);
 
     // Stands for another program, which removes it between the listing and the reading.
     fs::remove_file(path.join("deaths.txt")).await?;
@@ -65,7 +73,7 @@ pub async fn run(t: &mut Timings, _: &Options) -> Result<()> {
 #[instrument(ret, err, skip_all)]
 async fn list_text(path: &Path) -> Result<Vec<String>> {
     let names = read_names(path).await?.into_iter();
-    // An `Err` for a name that isn't UTF-8. What looks like a conversion of types is a filter of files.
+    // `into_string` fails for a name that isn't UTF-8, and `ok` drops that file from the list.
     let names: Vec<_> = names
         .filter_map(|name| name.into_string().ok()) // <- the difference
         .collect();
@@ -76,7 +84,7 @@ async fn list_text(path: &Path) -> Result<Vec<String>> {
 #[instrument(ret, err, skip_all)]
 async fn list(path: &Path) -> Result<Vec<OsString>> {
     let names = read_names(path).await?;
-    // For people only: a path that is made of what this shows would name a different file.
+    // To be read, not to be opened: a path made of what this shows would name a different file.
     info!("{}", names.join(OsStr::new(", ")).display());
     Ok(names)
 }
@@ -92,40 +100,23 @@ async fn read_names(path: &Path) -> Result<Vec<OsString>> {
     Ok(names)
 }
 
-#[derive(Debug, Default)]
-struct Kinds {
-    files: usize,
-    links: usize,
-}
-
-/// The kind of each entry itself, so a link is a link wherever it leads.
+/// How many files there are, and how many links, as `kind` tells them.
 #[instrument(ret, err, skip_all)]
-async fn look_at_entries(path: &Path) -> Result<Kinds> {
-    let mut kinds = Kinds::default();
+async fn count_kinds(
+    path: &Path,
+    kind: impl AsyncFn(&DirEntry) -> io::Result<FileType>,
+) -> Result<(usize, usize)> {
+    let (mut files, mut links) = (0, 0);
     let mut entries = fs::read_dir(path).await?;
     while let Some(entry) = entries.next_entry().await? {
-        let kind = entry.file_type().await?;
-        kinds.files += usize::from(kind.is_file());
-        kinds.links += usize::from(kind.is_symlink());
+        let kind = kind(&entry).await?;
+        files += usize::from(kind.is_file());
+        links += usize::from(kind.is_symlink());
     }
-    Ok(kinds)
+    Ok((files, links))
 }
 
-/// The kind of what each path leads to. A link that leads to nothing would be an error.
-#[instrument(ret, err, skip_all)]
-async fn look_behind_links(path: &Path) -> Result<Kinds> {
-    let mut kinds = Kinds::default();
-    let mut entries = fs::read_dir(path).await?;
-    while let Some(entry) = entries.next_entry().await? {
-        // `entry.metadata()` doesn't follow the link.
-        let kind = fs::metadata(entry.path()).await?.file_type(); // <- the difference
-        kinds.files += usize::from(kind.is_file());
-        kinds.links += usize::from(kind.is_symlink());
-    }
-    Ok(kinds)
-}
-
-/// How many were read, and how many had gone. A look whether a file exists would not help: it can go after the look.
+/// How many were read, and how many had gone. To ask first whether a file exists is no help: it can go after that.
 #[instrument(ret, err, skip_all)]
 async fn read_each(path: &Path, names: Vec<OsString>) -> Result<(usize, usize)> {
     let (mut read, mut gone) = (0, 0);

@@ -1,11 +1,11 @@
 //! # Names: a record's name can lead out of its folder
 //!
 //! Seven records are asked for by name. Three names lead to `births` in the folder `archive`; four lead out: by `..`,
-//! by `..` into `archive-private`, by an absolute path, by a link. Joined to the folder as they are, all four are
-//! read. Refused for a `..` or a root, a link still gets through: 1. With links followed and the texts compared, so
-//! does `archive-private`, whose path begins with `archive`: 1. With the paths compared part by part, 0. A name also
-//! says where the result goes: those of `births.txt` and `births.TXT` are one file, so of 3 results 2 are left,
-//! unless both records are refused.
+//! by `..` into `archive-private`, by an absolute path, by a link. If each name is joined to the folder as it is, all
+//! 4 are read. If a `..` or a root is refused, 1 is still read, by the link. If links are followed and the texts of
+//! the paths compared, 1 is read too: the path of `archive-private` begins with `archive`. If the paths are compared
+//! part by part, 0 are. A name also says where the result goes: those of `births.txt` and `births.TXT` are one file.
+//! So of 3 results that are written 2 are left; if both of these records are refused, 1 is written and 1 is left.
 //!
 //! asyncio: Path.resolve, is_relative_to, os.path.join
 //!
@@ -59,19 +59,11 @@ pub async fn run(t: &mut Timings, _: &Options) -> Result<()> {
     for (label, check) in CHECKS {
         let work = read_all(archive.clone(), names.clone(), check);
         let texts = t.time(label, none(), work).await?;
-        let number = |wanted| {
-            texts
-                .iter()
-                .flatten()
-                .filter(|text| *text == wanted)
-                .count()
-        };
-        t.count("from inside", number(INSIDE));
-        t.count("from outside", number(OUTSIDE));
-        t.count(
-            "refused",
-            texts.iter().filter(|text| text.is_none()).count(),
-        );
+        let number =
+            |wanted: Option<&str>| texts.iter().filter(|it| it.as_deref() == wanted).count();
+        t.count("from inside", number(Some(INSIDE)));
+        t.count("from outside", number(Some(OUTSIDE)));
+        t.count("refused", number(None));
     }
 
     let records = ["births.txt", "births.TXT", "deaths.txt"].map(OsString::from);
@@ -95,10 +87,8 @@ async fn read_all(
         let mut texts = Vec::new();
         for name in names {
             let path = check(&archive, &name)?;
-            info!(
-                "{} {name:?}",
-                if path.is_some() { "reads" } else { "refuses" }
-            );
+            let what = if path.is_some() { "reads" } else { "refuses" };
+            info!("{what} {name:?}");
             texts.push(path.map(fs::read_to_string).transpose()?);
         }
         Ok(texts)
@@ -106,7 +96,7 @@ async fn read_all(
     spawn_blocking(read).await?
 }
 
-/// Looks at nothing but the name. So it sees no link, and it refuses a `..` that leads back into the folder.
+/// Looks at the name alone. So it sees no link, and it refuses a `..` that leads back into the folder.
 fn without_dots(folder: &Path, name: &OsStr) -> io::Result<Option<PathBuf>> {
     let stays = |part| matches!(part, Component::Normal(_) | Component::CurDir);
     let name = Path::new(name);
@@ -160,9 +150,7 @@ impl Results {
 
     /// Known before anything is written, so it doesn't depend on which of them comes first.
     pub fn is_shared(&self, record: &OsStr) -> bool {
-        self.0
-            .get(&Self::name(record))
-            .is_some_and(|number| *number > 1)
+        self.0.get(&Self::name(record)) > Some(&1)
     }
 }
 

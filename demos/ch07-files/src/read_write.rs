@@ -1,10 +1,11 @@
 //! # Writing a file: when are the bytes in it?
 //!
-//! Behind `tokio::fs` is a pool of threads, and each read and each write is a job for one of them. The pool here has
-//! 1 thread, and another job keeps it busy while a record of 21 bytes is written. `fs::write` waits for its job: 21
-//! bytes are in the file. `write_all` on a `File` returns when it has copied the bytes to a buffer. If the handle is
-//! then dropped without a `flush`, 0 bytes are in the file at that moment, and 21 when the pool is idle again. If the
-//! disk is full, no one sees the error of that late write: 0 errors. `flush` waits for it: 21 bytes, or 1 error.
+//! Behind `tokio::fs` is a pool of threads, the one of `spawn_blocking` (see `http/blocking-client`). Each read and
+//! each write is a job for it. The pool here has 1 thread, and another job keeps it busy while a record of 21 bytes
+//! is written. `fs::write` waits for its job: 21 bytes are in the file. `write_all` on a `File` returns when it has
+//! copied the bytes to a buffer. If the handle is then dropped without a `flush`, 0 bytes are in the file at that
+//! moment, and 21 when the pool is idle again. If the disk is full, that late write fails and nobody sees its error:
+//! 0 errors. `flush` waits for the write: 21 bytes, or 1 error.
 //!
 //! asyncio: aiofiles.open
 //!
@@ -17,8 +18,8 @@
 //! ```
 //!
 //! Not the same: the end of an `async with` waits until the file is written and closed. `Drop` can't wait and can't
-//! return an error, so the `flush` is up to you. While a thread is idle, chance decides whether the bytes are in the
-//! file before somebody looks. The busy thread makes every run of this lesson the same.
+//! return an error (see `streams/guard`), so the `flush` is up to you. While a thread is idle, chance decides whether
+//! the bytes are in the file before somebody looks. The busy thread makes every run of this lesson the same.
 
 use std::{fs::metadata, path::Path, sync::mpsc};
 

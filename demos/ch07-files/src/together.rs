@@ -1,6 +1,6 @@
 //! # Three records together, one of them missing
 //!
-//! A clerk fetches each record; this takes 2, 1 and 3 ticks, and the second record isn't there. `try_join_all`
+//! A clerk fetches three records. This takes 2, 1 and 3 ticks, and the second record isn't there. `try_join_all`
 //! returns its error after 1 tick and drops the other two: 0 records. The error doesn't say which file it is about;
 //! with `with_context` it does. `join_all` takes 3 ticks and keeps each result: 2 records and 1 error. Where a record
 //! may be missing, `None` can stand for it instead of an error, and drops nothing: 2 records, 1 missing.
@@ -17,10 +17,10 @@
 //! missing = [e.filename for e in errors if isinstance(e, FileNotFoundError)]    # the others remain to be raised
 //! ```
 //!
-//! Not the same: after the first exception `gather` leaves the other two running; `try_join_all` drops them, and so
-//! does `try_join!`, its form for a fixed number of futures. A FileNotFoundError is a class of its own and has the
-//! name of the file. In Rust the errors of files are one type, `io::Error`. Its `kind` says what went wrong; the
-//! caller adds the name, for instance with anyhow's `with_context`.
+//! Not the same: after the first exception `gather` leaves the other two running; `try_join_all` drops them (see
+//! `tasks/join-errors`). A FileNotFoundError is a class of its own and has the name of the file. In Rust the errors
+//! of files are one type, `io::Error`. Its `kind` says what went wrong; the caller adds the name, for instance with
+//! anyhow's `with_context`.
 
 use std::{
     fmt::Display,
@@ -60,9 +60,9 @@ pub async fn run(t: &mut Timings, _: &Options) -> Result<()> {
     count_rest(t, "try_join_all", outcome.err());
 
     let all = try_join_all(RECORDS.map(|record| archive.fetch_by_name(record)));
-    let outcome = t.time("and with_context", exactly(1), all).await;
+    let outcome = t.time("with_context", exactly(1), all).await;
     t.count("records", outcome.as_ref().map_or(0, Vec::len));
-    count_rest(t, "and with_context", outcome.err());
+    count_rest(t, "with_context", outcome.err());
 
     // A `Result` for each, in the order they were asked for. So here the place of an error tells its record, too.
     let all = join_all(RECORDS.map(|record| archive.fetch(record)));
@@ -152,7 +152,7 @@ mod tests {
     async fn an_error_names_its_file_only_if_it_is_told_to() {
         let t = Timings::of(async |t| run(t, &Options::default()).await).await;
         assert_counts(&t["try_join_all"], 0, 1, 0);
-        let named = &t["and with_context"];
+        let named = &t["with_context"];
         assert_counts(named, 0, 1, 1);
         assert!(named.said[0].text.contains(MISSING));
     }

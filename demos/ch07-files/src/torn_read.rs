@@ -1,10 +1,11 @@
 //! # A torn read: half of the old text, half of the new
 //!
 //! A record of 1 MiB is read. After the first half a clerk writes a new text into the file, then the second half is
-//! read: no error, and a text that the record never had. 1 torn. With the length and the time of the last write
-//! compared before and after, it is refused: 0 torn, 1 refused. A clerk who writes a new file and renames it over the
-//! record hurts no reader: who has opened the old file reads all of it, 0 torn and 0 refused. And a record may never
-//! end, or wait for a writer: a length and a look at what it is come first.
+//! read: there is no error, and the text is one that the record never had, 1 torn. If the length and the time of the
+//! last write are compared before and after, it is refused: 0 torn, 1 refused. A clerk who writes a new file and
+//! renames it over the record disturbs no reader, since one that has opened the old file reads all of it: 0 torn and
+//! 0 refused. Before it reads, the function that compares also refuses what isn't a file or is too long (see
+//! `files/faults`).
 //!
 //! asyncio: aiofiles.open, os.fstat
 //!
@@ -20,9 +21,9 @@
 //! ```
 //!
 //! Not the same: nothing but the names. No system keeps others from writing a file that is read, and a lock keeps out
-//! only those who ask for it. Comparing isn't proof either: a text of the same length that is written within one tick
-//! of the file system's clock, some milliseconds, isn't noticed. That it is decided at the writer's end, by a rename,
-//! is the better way, where the writer is yours: see `atomic_write`.
+//! only those who ask for it. Comparing isn't proof either: a text of the same length that is written within one step
+//! of the file system's clock, some milliseconds, isn't noticed. Where the writer is yours, let it rename (see
+//! `files/atomic-write`).
 
 use std::{
     error::Error,
@@ -114,8 +115,8 @@ impl From<io::Error> for Unread {
     }
 }
 
-/// What `read` reads, if the file is the same before and after. Looked at and opened are two steps: who swaps a pipe
-/// in between makes the second one wait.
+/// What `read` reads, if the file is the same before and after. A look at it and opening it are two steps: if a pipe
+/// takes its place in between, opening waits.
 pub fn unchanged(
     path: &Path,
     read: impl FnOnce(&File) -> io::Result<Vec<u8>>,
