@@ -1,10 +1,10 @@
 //! # A blocking client in async code stops everything
 //!
-//! Three pages take their server 2 ticks each, and beside them a heartbeat beats every half tick. With an async
-//! client the pages take 2 ticks together. With a blocking client in the same `async` code they take 6, the server
-//! has 1 request in flight at a time, and for those 6 ticks there is no beat: the call keeps the loop's only thread
-//! (see `basics/sleep`). `spawn_blocking` runs a call on a thread of a pool. There the same calls take 2 ticks, and
-//! the heart beats.
+//! Three pages take their server 2 ticks each, and beside them a ticker wants a turn every 10 ms. With an async
+//! client the pages take 2 ticks together. With a blocking client in the same `async` code they take 6, and the
+//! server has 1 request in flight at a time. For those 6 ticks the ticker has no turn, since each call keeps the
+//! loop's only thread (see `basics/sleep`). `spawn_blocking` runs a call on a thread of a pool: there the same calls
+//! take 2 ticks, and the ticker has its turns.
 //!
 //! asyncio: requests, to_thread
 //!
@@ -23,19 +23,16 @@
 //! compiler an `async fn` around a blocking call looks like any other, as it does to Python. The timeline shows the
 //! difference: its lane is solid. The blocking client here is ureq.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use futures_util::future::try_join_all;
 use reqwest::Client;
 use timing::{
-    Timings,
+    Timings, beside_ticker,
     law::{max, sum},
-    report::Variant,
-    ticks,
 };
-use tokio::{
-    task::{spawn_blocking, yield_now},
-    time::interval,
-};
+use tokio::task::spawn_blocking;
 use tracing::instrument;
 use ureq::Agent;
 use web::Server;
@@ -43,6 +40,7 @@ use web::Server;
 use crate::options::Options;
 
 const PAGES: [&str; 3] = ["news", "weather", "sports"];
+const EVERY: Duration = Duration::from_millis(10);
 
 pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     let server = Server::stand_in(options.server.as_ref())?;
@@ -52,19 +50,28 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
 
     let (each, all) = (sum([2; PAGES.len()]), max([2; PAGES.len()]));
     let pages = try_join_all(PAGES.map(|page| fetch(page, client, url)));
-    let pages = beside_a_heartbeat(pages);
-    t.time("an async client", all.clone(), pages).await?;
-    count(t, "an async client", &server);
+    let (pages, ticked) = t
+        .time("an async client", all.clone(), beside_ticker(EVERY, pages))
+        .await;
+    pages?;
+    ticked.show(t);
+    server.count(t);
 
     let pages = try_join_all(PAGES.map(|page| fetch_blocking(page, agent, url)));
-    let pages = beside_a_heartbeat(pages);
-    t.time("a blocking client", each, pages).await?;
-    count(t, "a blocking client", &server);
+    let (pages, ticked) = t
+        .time("a blocking client", each, beside_ticker(EVERY, pages))
+        .await;
+    pages?;
+    ticked.show(t);
+    server.count(t);
 
     let pages = try_join_all(PAGES.map(|page| fetch_on_a_thread(page, agent, url)));
-    let pages = beside_a_heartbeat(pages);
-    t.time("spawn_blocking", all, pages).await?;
-    count(t, "spawn_blocking", &server);
+    let (pages, ticked) = t
+        .time("spawn_blocking", all, beside_ticker(EVERY, pages))
+        .await;
+    pages?;
+    ticked.show(t);
+    server.count(t);
     Ok(())
 }
 
@@ -93,46 +100,10 @@ fn get(agent: &Agent, url: &str) -> Result<usize> {
     Ok(agent.get(url).call()?.into_body().read_to_vec()?.len())
 }
 
-async fn beside_a_heartbeat<T>(pages: impl Future<Output = T>) -> T {
-    let heart = tokio::spawn(heartbeat());
-    // A spawned task begins when its spawner suspends. Without this the heart would not have begun when the loop is
-    // blocked.
-    yield_now().await;
-    let pages = pages.await;
-    heart.abort();
-    pages
-}
-
-#[instrument(ret)]
-async fn heartbeat() {
-    let mut beats = interval(ticks(0.5));
-    loop {
-        beats.tick().await;
-    }
-}
-
-fn count(t: &mut Timings, label: &str, server: &Server) {
-    t.count("ticks without a beat", longest_pause(&t[label]));
-    server.count(t);
-}
-
-/// Between two beats, or from the last one to the end of the variant; in ticks, to a tenth.
-fn longest_pause(variant: &Variant) -> f64 {
-    let polls = &variant.lane("heartbeat").polls;
-    let next = polls.iter().skip(1).map(|poll| poll.start);
-    let pauses = polls.iter().zip(next.chain([variant.elapsed]));
-    let longest = pauses.map(|(poll, next)| next.saturating_sub(poll.end));
-    let tenths = longest
-        .max()
-        .unwrap_or_default()
-        .div_duration_f64(ticks(0.1));
-    tenths.round() / 10.0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use timing::report::Value;
+    use timing::{report::Value, ticks};
 
     async fn measured() -> Timings {
         let mut t = Timings::default();
@@ -140,20 +111,20 @@ mod tests {
         t
     }
 
-    fn pause(t: &Timings, label: &str) -> f64 {
-        match t[label].count("ticks without a beat") {
-            Value::Fraction(ticks) => *ticks,
-            other => panic!("{other:?} is no pause"),
+    fn gap(t: &Timings, label: &str) -> Duration {
+        match t[label].count("longest gap, ms") {
+            Value::Fraction(ms) => Duration::from_secs_f64(ms / 1e3),
+            other => panic!("{other:?} is no number of milliseconds"),
         }
     }
 
     #[tokio::test]
-    async fn a_blocking_client_fetches_one_at_a_time_and_no_heart_beats_meanwhile() {
+    async fn a_blocking_client_fetches_one_at_a_time_and_the_ticker_has_no_turn() {
         let t = measured().await;
         let blocking = &t["a blocking client"];
         assert!(blocking.elapsed >= ticks(6));
         assert_eq!(*blocking.count("in flight at once"), 1);
-        assert!(pause(&t, "a blocking client") >= 6.0);
+        assert!(gap(&t, "a blocking client") >= ticks(6));
         for page in PAGES {
             let lane = blocking.lane(page);
             assert_eq!(lane.polls.len(), 1, "{page}");
@@ -162,13 +133,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_async_client_and_threads_have_three_in_flight_while_it_beats() {
+    async fn an_async_client_and_threads_have_three_in_flight_and_the_ticker_goes_on() {
         let t = measured().await;
         for label in ["an async client", "spawn_blocking"] {
             assert_eq!(*t[label].count("in flight at once"), 3, "{label}");
             assert!(t[label].elapsed >= ticks(2), "{label}");
-            // Half a tick on an idle machine. If the loop were blocked it would be six.
-            assert!(pause(&t, label) < 4.0, "{label}");
+            // 10 ms on an idle machine. If the loop were blocked it would be six ticks.
+            assert!(gap(&t, label) < ticks(4), "{label}");
         }
     }
 }

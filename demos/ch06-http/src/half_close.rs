@@ -77,7 +77,7 @@ async fn counts_pages(mut stream: TcpStream) -> Result<()> {
         info!("page {pages}: {page}");
     }
     info!("the list is complete");
-    // Meanwhile the client waits, with the other direction closed.
+    // Meanwhile the client waits. Its direction is closed, and this one isn't.
     sleep(ticks(1)).await;
     // No error here, even if the client has closed both directions. The end of a direction says that nothing more is
     // sent there, and doesn't say whether anything is read.

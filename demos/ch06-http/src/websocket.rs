@@ -61,7 +61,7 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     t.count("bytes each", bytes);
 
     let socket = TcpSocket::new_v4()?;
-    socket.set_recv_buffer_size(4096)?; // or the system would read much on its behalf
+    socket.set_recv_buffer_size(4096)?; // with a larger one the system would read much on its behalf
     let slow = enters("bar", socket, server).await?;
     let mut members = Vec::new();
     for _ in 0..3 {
@@ -80,8 +80,8 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// It begins as a request over HTTP. After the answer both sides send messages over the same connection, whenever
-/// they like.
+/// A WebSocket begins as a request over HTTP. After the answer both sides send messages over the same connection,
+/// whenever they like.
 async fn enters(room: &str, socket: TcpSocket, server: &Server) -> Result<Member> {
     let url = server
         .url(&format!("/stand-in/chat/{room}"))

@@ -124,7 +124,7 @@ struct Part(PathBuf);
 
 impl Drop for Part {
     fn drop(&mut self) {
-        // After the rename there is nothing to remove, and that is an error. Another one `Drop` couldn't return.
+        // After the rename there is nothing left to remove, so this fails. `Drop` can't return any other error either.
         let _ = std::fs::remove_file(&self.0);
     }
 }

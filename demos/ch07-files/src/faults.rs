@@ -153,7 +153,7 @@ impl Batch {
         work.await.unwrap_or_else(|e| Err(Fault::Panicked(e)))
     }
 
-    /// Names every record that isn't written, since whoever started the batch has to look into each.
+    /// Names every record that isn't written, since somebody has to look into each.
     fn verdict(&self, outcomes: &[Result<(), Fault>]) -> Result<()> {
         let mut failed = String::new();
         for (record, outcome) in self.records.iter().zip(outcomes) {

@@ -49,7 +49,7 @@ const LONGEST: u64 = 16 * 1024 * 1024;
 /// How the clerk puts a new text into the record.
 type Write = fn(&Path) -> io::Result<()>;
 
-/// From the record, and what the clerk does after the first half of it, to its text.
+/// Reads a record; the clerk writes when its first half is read.
 type Way = fn(&Path, Write) -> Result<Vec<u8>, Unread>;
 
 pub async fn run(t: &mut Timings, _: &Options) -> Result<()> {
@@ -145,7 +145,7 @@ pub fn to_its_end(file: &File) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Between any two reads there can be somebody else; here there always is.
+/// Between two reads somebody else can write; here the clerk always does.
 fn in_two_halves(mut file: &File, path: &Path, clerk: Write) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; SIZE / 2];
     file.read_exact(&mut bytes)?;
