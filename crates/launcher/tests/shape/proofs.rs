@@ -44,7 +44,7 @@ fn is_function(text: &str) -> bool {
     text.contains('_') && !text.starts_with('_') && text.chars().all(is_part)
 }
 
-/// Claims in a table without a proof, and proofs that aren't where they are said to be.
+/// Claims in a table without a proof, proofs that aren't where they are said to be, and proofs of two rows.
 fn unproven(text: &str, source: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let mut complaints = Vec::new();
     for row in rows(text) {
@@ -53,8 +53,14 @@ fn unproven(text: &str, source: impl Fn(&str) -> Option<String>) -> Vec<String> 
             complaints.push(format!("{}: names no test that proves it", row.line));
         }
     }
+    let mut used = Vec::new();
     for (number, line) in prose(text) {
         for (path, function) in proofs(line) {
+            // What one test shows is one thing: two rows with it are two wordings of the same.
+            if used.contains(&(path.clone(), function.clone())) {
+                complaints.push(format!("{number}: `{function}` proves a row above, too"));
+            }
+            used.push((path.clone(), function.clone()));
             match source(&path) {
                 None => complaints.push(format!("{number}: there is no {path}")),
                 Some(text) if !text.contains(&format!("fn {function}(")) => {
@@ -70,10 +76,11 @@ fn unproven(text: &str, source: impl Fn(&str) -> Option<String>) -> Vec<String> 
 #[test]
 fn finds_a_proof_that_is_not_there() {
     let source = |path: &str| {
-        (path == "demos/ch02-tasks/src/join.rs").then(|| "fn keeps_the_order() {}".to_owned())
+        let tests = "fn keeps_the_order() {} fn waits_for_all() {}";
+        (path == "demos/ch02-tasks/src/join.rs").then(|| tests.to_owned())
     };
     let good = "| word | proof |\n|---|---|\n| gather | `demos/ch02-tasks/src/join.rs` `keeps_the_order` |\n\
-                | wait | [`keeps_the_order`](../demos/ch02-tasks/src/join.rs#L3) |\n";
+                | wait | [`waits_for_all`](../demos/ch02-tasks/src/join.rs#L3) |\n";
     assert_none(&unproven(good, source));
     for (with, without, complaint) in [
         (
@@ -82,9 +89,14 @@ fn finds_a_proof_that_is_not_there() {
             "3: no `keeps_the_peace` in demos/ch02-tasks/src/join.rs",
         ),
         (
+            "[`waits_for_all`]",
+            "[`waits_for`]",
+            "4: no `waits_for` in demos/ch02-tasks/src/join.rs",
+        ),
+        (
+            "[`waits_for_all`]",
             "[`keeps_the_order`]",
-            "[`keeps_the`]",
-            "4: no `keeps_the` in demos/ch02-tasks/src/join.rs",
+            "4: `keeps_the_order` proves a row above, too",
         ),
         (
             "src/join.rs#L3",
