@@ -47,10 +47,10 @@ pub async fn run(t: &mut Timings) -> Result<()> {
 
     let dishes = t
         .time("a copy for each", law(), moves_copies(&recipe))
-        .await?;
+        .await;
     count(t, &dishes);
 
-    let dishes = t.time("an Arc", law(), shares_an_arc(&recipe)).await?;
+    let dishes = t.time("an Arc", law(), shares_an_arc(&recipe)).await;
     count(t, &dishes);
 
     let dishes = t
@@ -63,31 +63,32 @@ pub async fn run(t: &mut Timings) -> Result<()> {
 
     let dishes = t
         .time("a LocalSet", law(), stays_on_one_thread(&recipe))
-        .await?;
+        .await;
     count(t, &dishes);
     Ok(())
 }
 
-/// `async move` makes the copy a part of the future. It belongs to the task, so it lives as long as the task does.
-async fn moves_copies(recipe: &str) -> Result<Vec<Dish>> {
+/// `async move` makes the copy a part of the future. It belongs to the task, so it lives as long as the task does. A
+/// `JoinSet` is a set of tasks, and `join_all` waits for all of them.
+async fn moves_copies(recipe: &str) -> Vec<Dish> {
     let mut tasks = JoinSet::new();
     for _ in 0..DISHES {
         let own = recipe.to_owned();
         tasks.spawn(async move { cook(&own).await });
     }
-    all(tasks).await
+    tasks.join_all().await
 }
 
 /// One copy, and a count that any thread may change. The last task to end frees the recipe. To change what is shared
 /// takes an atomic or a `Mutex` inside (`sync/lost-update`).
-async fn shares_an_arc(recipe: &str) -> Result<Vec<Dish>> {
+async fn shares_an_arc(recipe: &str) -> Vec<Dish> {
     let shared: Arc<str> = recipe.into();
     let mut tasks = JoinSet::new();
     for _ in 0..DISHES {
         let shared = shared.clone();
         tasks.spawn(async move { cook(&shared).await });
     }
-    all(tasks).await
+    tasks.join_all().await
 }
 
 /// The recipe has one owner, a task that answers questions about it: each comes through a channel, with a `oneshot`
@@ -110,11 +111,11 @@ async fn asks_an_owner(recipe: String) -> Result<Vec<Dish>> {
             anyhow::Ok(cook_as_told(answered.await?).await)
         });
     }
-    // The owner ends when nobody is left who could ask.
+    // The owner ends when the last sender is dropped: this one, and one in each task.
     drop(questions);
-    let read = all(tasks).await?.into_iter().collect::<Result<_>>();
+    let dishes = tasks.join_all().await.into_iter().collect();
     owner.await?;
-    read
+    dishes
 }
 
 /// Three futures inside this one. They can't outlive it, so they may borrow from it, and nothing moves to another
@@ -125,7 +126,7 @@ async fn stays_in_one_task(recipe: &str) -> Vec<Dish> {
 
 /// Tasks that are bound to the thread of their set: `'static` is still asked of them, `Send` is not, so an `Rc` will
 /// do. What a turn costs in it: `runtime/flavours`.
-async fn stays_on_one_thread(recipe: &str) -> Result<Vec<Dish>> {
+async fn stays_on_one_thread(recipe: &str) -> Vec<Dish> {
     let shared: Rc<str> = recipe.into();
     let local = LocalSet::new();
     let mut tasks = JoinSet::new();
@@ -133,17 +134,7 @@ async fn stays_on_one_thread(recipe: &str) -> Result<Vec<Dish>> {
         let shared = shared.clone();
         tasks.spawn_local_on(async move { cook(&shared).await }, &local);
     }
-    local.run_until(all(tasks)).await
-}
-
-/// A `JoinSet` is a set of tasks. `join_next` gives the result of the next one that ends, and `None` for an empty
-/// set.
-async fn all<T: 'static>(mut tasks: JoinSet<T>) -> Result<Vec<T>> {
-    let mut results = Vec::new();
-    while let Some(result) = tasks.join_next().await {
-        results.push(result?);
-    }
-    Ok(results)
+    local.run_until(tasks.join_all()).await
 }
 
 #[instrument(ret, skip_all)]
