@@ -25,6 +25,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use futures_util::{StreamExt, stream};
 use timing::{
     Timings,
     law::{exactly, sum},
@@ -46,14 +47,8 @@ const TIMES: [u32; 9] = [3, 1, 1, 1, 1, 1, 1, 1, 1];
 
 pub async fn run(t: &mut Timings) -> Result<()> {
     let parcels = nine_parcels();
-    let one_by_one = async {
-        let mut outcomes = Vec::new();
-        for &parcel in &parcels {
-            outcomes.push(parse(fetch(parcel).await));
-        }
-        outcomes
-    };
-    let outcomes = t.time("one at a time", sum(TIMES), one_by_one).await;
+    let in_turn = stream::iter(&parcels).then(async |&parcel| parse(fetch(parcel).await));
+    let outcomes: Vec<_> = t.time("one at a time", sum(TIMES), in_turn.collect()).await;
     count(t, &outcomes);
 
     // The first label keeps one worker busy for 3 ticks. The other four need 2 for the rest.
@@ -150,10 +145,8 @@ async fn fetch(parcel: Parcel) -> Label {
 
 fn parse((number, text): Label) -> Outcome {
     let address = text.parse();
-    (
-        number,
-        address.with_context(|| format!("label {number} is {text:?}")),
-    )
+    let address = address.with_context(|| format!("label {number} is {text:?}"));
+    (number, address)
 }
 
 #[derive(Clone, Copy, Debug)]
