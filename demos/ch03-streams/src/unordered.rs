@@ -1,10 +1,10 @@
 //! # Two at a time: in their order, or as they are ready
 //!
-//! Four look-ups take 3, 1, 1 and 2 ticks. `then` makes one look-up after another: 7 ticks. `buffered(2)` has 2 in
-//! flight and keeps the order of the list: 5 ticks. A result that is ready before those ahead of it still counts as
-//! one of the two, so no other look-up begins. `buffer_unordered(2)` also has 2 in flight and hands out each result
-//! when it is ready: 4 ticks, since another look-up begins at once. Its order is 4 15 31 92, so each result has to
-//! say what it belongs to.
+//! Four look-ups take 3, 1, 1 and 2 ticks. `then` makes one look-up after another: 7 ticks. `buffered(2)` (see
+//! `streams/comprehension`) has 2 in flight and keeps the order of the list: 5 ticks. A result that is ready before
+//! those ahead of it still counts as one of the two, so no other look-up begins. `buffer_unordered(2)` also has 2 in
+//! flight and hands out each result when it is ready: 4 ticks, since another look-up begins at once. Its order is 4
+//! 15 31 92, so each result has to say what it belongs to.
 //!
 //! asyncio: as_completed
 //!

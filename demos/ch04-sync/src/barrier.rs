@@ -86,7 +86,7 @@ async fn waits_at_door(door: &Door, clerk: &str) {
     door.wait().await;
 }
 
-/// Counts who is present. When all of them are, it opens, and stays open.
+/// Counts who is present, in a `watch` (see `sync/event`). When all of them are, it opens, and stays open.
 #[derive(Default)]
 struct Door {
     present: watch::Sender<usize>,

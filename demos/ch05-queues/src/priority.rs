@@ -83,7 +83,7 @@ impl<K: Ord> Queue<K> {
 
     /// Not async: there is no bound, so it never waits.
     fn put(&self, parcel: Parcel) {
-        // std's lock is enough, since nothing is awaited under it.
+        // std's lock is enough, since nothing is awaited under it (see `sync/std-or-tokio`).
         let (heap, number) = &mut *self.store.lock().expect("no panic under the lock");
         heap.push(((self.key)(*number, parcel), parcel));
         *number += 1;
