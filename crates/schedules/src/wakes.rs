@@ -10,40 +10,23 @@ use shuttle::{
     thread,
 };
 
+use crate::mini_executor::executor::Executor;
+
 /// A form of the executor.
 pub trait Runs: Clone + Default + 'static {
     fn block_on<F: Future + 'static>(&self, main: F) -> F::Output;
     fn spawn<F: Future + 'static>(&self, future: F) -> impl Future<Output = F::Output> + 'static;
 }
 
-macro_rules! form {
-    ($form:ident, $file:literal) => {
-        pub mod $form {
-            include!(concat!(env!("OUT_DIR"), $file));
-            pub use executor::Executor;
-        }
-        impl Runs for $form::Executor {
-            fn block_on<F: Future + 'static>(&self, main: F) -> F::Output {
-                self.block_on(main)
-            }
+impl Runs for Executor {
+    fn block_on<F: Future + 'static>(&self, main: F) -> F::Output {
+        self.block_on(main)
+    }
 
-            fn spawn<F: Future + 'static>(
-                &self,
-                future: F,
-            ) -> impl Future<Output = F::Output> + 'static {
-                self.spawn(future)
-            }
-        }
-    };
+    fn spawn<F: Future + 'static>(&self, future: F) -> impl Future<Output = F::Output> + 'static {
+        self.spawn(future)
+    }
 }
-
-#[expect(dead_code, reason = "shuttle has no clock, so nothing sleeps here")]
-mod forms {
-    use super::Runs;
-    form!(right, "/executor_under_shuttle.rs");
-    form!(defect, "/executor_with_a_defect.rs");
-}
-pub use forms::{defect, right};
 
 /// Two tasks wait for two boards each, one after the other. Each board is delivered by a thread of its own at any moment
 /// from when it is ordered: before the task looks, while it looks, or after. A third task is still waiting when the

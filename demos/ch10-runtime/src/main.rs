@@ -1,5 +1,7 @@
 //! Inside the loop.
 
+use std::sync; // of mini_executor, which is also compiled with shuttle's
+
 mod call_later;
 mod console;
 mod exception_handler;

@@ -1,8 +1,8 @@
-//! The executor of `runtime/mini-executor` without its lesson: neither tokio nor the recorder is needed, so these tests
+//! The executor of `runtime/mini-executor` by itself: neither a runtime of tokio nor the recorder runs, so these tests
 //! also run under Miri, which looks for undefined behaviour and data races.
 //!
 //! ```sh
-//! cargo miri test --package schedules --test executor
+//! cargo miri test --package ch10-runtime --test executor
 //! ```
 
 use std::{
@@ -10,7 +10,7 @@ use std::{
     future::poll_fn,
     rc::Rc,
     sync::{
-        Arc, Mutex,
+        self, Arc, Mutex,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     task::{Context, Poll, Waker},
@@ -18,14 +18,16 @@ use std::{
     time::Duration,
 };
 
-use executor::Executor;
 use futures_util::{
     StreamExt,
     future::{join_all, pending},
     stream::FuturesUnordered,
 };
+use mini_executor::executor::Executor;
 
-include!(concat!(env!("OUT_DIR"), "/executor.rs"));
+#[path = "../src/mini_executor.rs"]
+#[expect(dead_code, reason = "only the executor is tried here")]
+mod mini_executor;
 
 const MS: Duration = Duration::from_millis(1);
 
