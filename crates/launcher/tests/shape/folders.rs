@@ -4,11 +4,12 @@ use std::path::Path;
 
 use crate::{assert_none, entries, files, read, root, short};
 
-const AT_THE_ROOT: [&str; 10] = [
+const AT_THE_ROOT: [&str; 11] = [
     "Cargo.toml",
     "Cargo.lock",
     "crates",
     "demos",
+    "deny.toml",
     "docs",
     "justfile",
     "README.md",
