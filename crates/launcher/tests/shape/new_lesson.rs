@@ -29,6 +29,7 @@ impl Copy {
             "Cargo.toml",
             "LICENSE-APACHE",
             "LICENSE-MIT",
+            "deny.toml",
             "README.md",
             "crates",
             "demos",
