@@ -121,7 +121,7 @@ fn endings(count: u64) {
 #[tokio::test]
 async fn every_ending_leaves_nothing() {
     if cluster_for_test().await.is_some() {
-        endings(16);
+        endings(8);
     }
 }
 
