@@ -54,24 +54,21 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
         .time("an async client", all.clone(), beside_ticker(EVERY, pages))
         .await;
     pages?;
-    ticked.show(t);
-    server.count(t);
+    count(t, ticked.longest_gap, &server);
 
     let pages = try_join_all(PAGES.map(|page| fetch_blocking(page, agent, url)));
     let (pages, ticked) = t
         .time("a blocking client", each, beside_ticker(EVERY, pages))
         .await;
     pages?;
-    ticked.show(t);
-    server.count(t);
+    count(t, ticked.longest_gap, &server);
 
     let pages = try_join_all(PAGES.map(|page| fetch_on_a_thread(page, agent, url)));
     let (pages, ticked) = t
         .time("spawn_blocking", all, beside_ticker(EVERY, pages))
         .await;
     pages?;
-    ticked.show(t);
-    server.count(t);
+    count(t, ticked.longest_gap, &server);
     Ok(())
 }
 
@@ -98,6 +95,11 @@ async fn fetch_on_a_thread(page: &'static str, agent: &Agent, url: &str) -> Resu
 /// Blocks its thread in `read` until the page is here.
 fn get(agent: &Agent, url: &str) -> Result<usize> {
     Ok(agent.get(url).call()?.into_body().read_to_vec()?.len())
+}
+
+fn count(t: &mut Timings, gap: Duration, server: &Server) {
+    t.count("longest gap, ms", gap.as_secs_f64() * 1e3);
+    server.count(t);
 }
 
 #[cfg(test)]

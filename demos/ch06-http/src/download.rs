@@ -93,7 +93,7 @@ async fn download(
     bar: ProgressBar,
     got: &mut Got,
 ) -> Result<()> {
-    let mut part = Part::open(file).await?;
+    let mut part = Part::open(file).await?; // FILE.part, with what an earlier run has left in it
     got.before = part.bytes();
     let (rest, digest) = ask(page, &mut part).await?;
     if let Some(mut rest) = rest {

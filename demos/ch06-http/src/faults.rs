@@ -63,7 +63,7 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
         let error = page.await.expect_err("none of them can be read");
         t.count("says yes", says_yes(&error).join(" "));
         let bottom = causes(&error).last().map(<_>::to_string);
-        t.count("at the bottom", bottom.unwrap_or_default());
+        t.count("last cause", bottom.unwrap_or_default());
         t.count("fault", format!("{:?}", Fault::from(error)));
     }
     mail.await??;

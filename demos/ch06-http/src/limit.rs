@@ -1,9 +1,9 @@
 //! # A hundred requests, ten at once
 //!
 //! The server takes one tick to answer. A hundred requests at once need 1 tick, and it has 100 of them in flight, on
-//! 100 connections. With a bound of 10 they need 10 ticks, and it never has more than 10. The bound is a semaphore
-//! (see `sync/semaphore`), or a stream that polls ten futures and no more (see `streams/unordered`). It is up to you,
-//! because reqwest has none.
+//! 100 connections. With a bound of 10 they need 10 ticks, and it never has more than 10. reqwest has no such bound,
+//! so it is up to you. With a semaphore all 100 futures begin, and 90 of them wait for a permit (see
+//! `sync/semaphore`). A stream begins 10 futures, and another one when one of them is done (see `streams/unordered`).
 //!
 //! asyncio: Semaphore, aiohttp.TCPConnector
 //!
@@ -67,16 +67,14 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
 
     // Another client each time: it would find the connections of the one before, and open none.
     let (law, client) = (waves(requests, limit, 1), &server.client()?);
-    // All futures begin, and all but `limit` of them wait for a permit. Other parts of the program can share the
-    // semaphore; then one bound holds for all of them.
+    // Other parts of the program can share the semaphore; then one bound holds for all of them.
     let permits = &Semaphore::new(limit as usize);
     let all = try_join_all((1..=requests).map(|page| fetch_in_turn(page, permits, client, url)));
     t.time("Semaphore", law.clone(), all).await?;
     count(t, "Semaphore", server);
 
     let client = &server.client()?;
-    // The stream takes a future from the iterator when it polls fewer than `limit`. This bound holds for one list:
-    // another stream has a bound of its own.
+    // This bound holds for one list: another stream has a bound of its own.
     let all = stream::iter(1..=requests)
         .map(|page| fetch(page, client, url))
         .buffer_unordered(limit as usize)

@@ -73,7 +73,7 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Returns how many bytes were read in all.
+/// Fetches all pages, as a stream with a bound (see `streams/unordered`). Returns how many bytes were read in all.
 async fn bounded(fetch: impl AsyncFn() -> Result<usize>) -> Result<usize> {
     stream::iter(0..REQUESTS)
         .map(|_| fetch())

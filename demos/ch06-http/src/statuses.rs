@@ -32,55 +32,57 @@ use web::{Server, nobody_listens};
 
 use crate::options::Options;
 
+type Page = (&'static str, RequestBuilder);
 type Checked = reqwest::Result<StatusCode>;
 
 pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     let server = Server::choose(options.server.as_ref(), t).await?;
     let client = server.client()?;
-    let requests = || [200, 418, 503].map(|it| client.get(server.url(&format!("/status/{it}"))));
+    let asked = ["200", "418", "503"];
+    let asked = || asked.map(|it| (it, client.get(server.url(&format!("/status/{it}")))));
 
     // Nothing here waits, so a tick is plenty. How much less it takes is not the subject.
     let read = &Cell::new(0);
-    let pages = join_all(requests().map(|request| as_it_comes(request, read)));
+    let pages = join_all(asked().map(|page| as_it_comes(page, read)));
     let results = t.time("as they come", at_most(1), pages).await;
     count(t, &results, read);
 
     let read = &Cell::new(0);
-    let pages = join_all(requests().map(|request| checks(request, read)));
+    let pages = join_all(asked().map(|page| checks(page, read)));
     let results = t.time("error_for_status", at_most(1), pages).await;
     count(t, &results, read);
 
     let read = &Cell::new(0);
-    let pages = join_all(requests().map(|request| reads_and_checks(request, read)));
+    let pages = join_all(asked().map(|page| reads_and_checks(page, read)));
     let results = t.time("error_for_status_ref", at_most(1), pages).await;
     count(t, &results, read);
 
     let (_taken, nobody) = nobody_listens()?;
     let read = &Cell::new(0);
-    let page = as_it_comes(client.get(nobody), read);
+    let page = as_it_comes(("nobody", client.get(nobody)), read);
     let result = t.time("nobody answers", at_most(1), page).await;
     count(t, &[result], read);
     Ok(())
 }
 
-#[instrument(ret, err, skip_all)]
-async fn as_it_comes(request: RequestBuilder, read: &Cell<usize>) -> Checked {
+#[instrument(ret, err, skip(request, read))]
+async fn as_it_comes((page, request): Page, read: &Cell<usize>) -> Checked {
     let response = request.send().await?;
     let status = response.status();
     read_page(response, read).await?;
     Ok(status)
 }
 
-#[instrument(ret, err, skip_all)]
-async fn checks(request: RequestBuilder, read: &Cell<usize>) -> Checked {
+#[instrument(ret, err, skip(request, read))]
+async fn checks((page, request): Page, read: &Cell<usize>) -> Checked {
     let response = request.send().await?.error_for_status()?; // <- the difference
     let status = response.status();
     read_page(response, read).await?;
     Ok(status)
 }
 
-#[instrument(ret, err, skip_all)]
-async fn reads_and_checks(request: RequestBuilder, read: &Cell<usize>) -> Checked {
+#[instrument(ret, err, skip(request, read))]
+async fn reads_and_checks((page, request): Page, read: &Cell<usize>) -> Checked {
     let response = request.send().await?;
     // Not `?` yet, which would return before the page is read.
     let checked = response.error_for_status_ref().map(Response::status);

@@ -77,10 +77,8 @@ pub async fn run(t: &mut Timings, _: &Options) -> Result<()> {
         if let Err(fault) = &text {
             info!("{fault}");
         }
-        t.count(
-            "torn",
-            u32::from(text.as_ref().is_ok_and(|text| is_torn(text))),
-        );
+        let torn = text.as_ref().is_ok_and(|text| is_torn(text));
+        t.count("torn", u32::from(torn));
         t.count("refused", u32::from(text.is_err()));
     }
     Ok(())
