@@ -67,6 +67,8 @@ impl Copy {
     fn complaints(&self) -> Vec<String> {
         let output = Command::new(env::current_exe().expect("this program runs"))
             .env(OTHER_ROOT, &self.0)
+            // A backtrace would be taken for complaints.
+            .env("RUST_BACKTRACE", "0")
             // The seeded defects are found already, and one of them writes a file; this test would start itself; and
             // the errata, which start Python again and again, have nothing of a new lesson.
             .args(["finds_", "new_lesson::", "errata::"].map(|rule| format!("--skip={rule}")))
