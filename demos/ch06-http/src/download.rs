@@ -2,7 +2,7 @@
 //!
 //! A page of 8 MiB goes into a file. `bytes` holds all 8 388 608 bytes in memory at once. `chunk` gives one piece at
 //! a time: the largest has less than half a MiB, also in a page of 32 MiB. The file is called FILE.part until it is
-//! whole and its hash is the one that the server told. Only then does it get its name, so no half is taken for the
+//! whole and its hash is the one that the server sent. Only then does it get its name, so no half is taken for the
 //! whole. With `--output FILE` the file is yours to keep, and on a terminal a bar shows how far it is. Press Ctrl-C
 //! there, and the same command goes on where it was.
 //!

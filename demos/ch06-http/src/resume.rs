@@ -76,7 +76,7 @@ pub async fn ask(page: RequestBuilder, part: &mut Part) -> Result<(Option<Respon
     }
     let response = request.send().await?;
     let header = |name| response.headers().get(name)?.to_str().ok();
-    let digest = header("repr-digest").context("the server told no hash")?;
+    let digest = header("repr-digest").context("the server sent no hash")?;
     let digest = digest.to_owned();
 
     match response.status() {

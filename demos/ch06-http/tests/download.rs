@@ -64,7 +64,7 @@ fn quickly(file: &Path) -> Output {
     download(file, "10ms").output().unwrap()
 }
 
-/// In a run that went well.
+/// What a run that went well has counted.
 fn bytes(output: &Output, what: &str) -> Value {
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{told}");

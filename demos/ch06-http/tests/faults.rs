@@ -18,7 +18,7 @@ use std::{
 use httpbin::Server;
 use timing::report::{Ended, Outcome, Report, Variant};
 
-/// Of a request of the lesson.
+/// The timeout of the lesson's requests.
 const TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Far above what any of these takes, and far below what they would without a timeout and a longest body.
@@ -85,12 +85,13 @@ fn server(script: impl Fn(TcpStream) -> std::io::Result<()> + Send + 'static) ->
         for stream in listener.incoming() {
             let stream = stream.unwrap();
             let mut lines = BufReader::new(&stream).lines();
-            // The head of the request, to its empty line: unread bytes would make a reset of the end.
+            // The head of the request, to its empty line. If some of it were left unread, the connection would end
+            // with a reset.
             while lines
                 .next()
                 .is_some_and(|line| line.is_ok_and(|line| !line.is_empty()))
             {}
-            // The client may be gone by now, and that is its right.
+            // The client may be gone by now, which is no error of the test.
             let _gone = script(stream);
         }
     });
@@ -132,10 +133,7 @@ fn a_status_is_a_status() {
 
 #[test]
 fn without_a_connection_it_says_why() {
-    // A port that is taken, so that no other program gets it, and at which nobody listens.
-    let nobody = tokio::net::TcpSocket::new_v4().unwrap();
-    nobody.bind(([127, 0, 0, 1], 0).into()).unwrap();
-    let refused = format!("http://{}/", nobody.local_addr().unwrap());
+    let (_taken, refused) = web::nobody_listens().unwrap();
     assert_outcomes(&[
         (refused, "Unreachable(ConnectionRefused)"),
         (format!("http://{}.invalid/", "x".repeat(64)), "UnknownHost"),

@@ -4,7 +4,7 @@
 //! place, the ledger is half written after most kills: `File::create` empties it, and the kill comes before all of
 //! the text is back. Written to a temporary file that is then renamed over it, the ledger is whole after each of the
 //! five, 0 half written: it has the old text or a new one. A kill can leave that temporary file behind. The next
-//! write has the same name for it, so it begins the file afresh and renames it: 1 file in the folder.
+//! write uses the same name, so it begins that file afresh and renames it: 1 file in the folder.
 //!
 //! asyncio: os.replace, os.fsync
 //!

@@ -1,12 +1,11 @@
 //! # A batch of files: how many trips to a thread
 //!
-//! 2 000 records of 4 KiB are read, converted to upper case, and written to a copy. `tokio::fs` sends each read and
-//! each write to a thread of the pool: 4 000 trips. With a `spawn_blocking` for each file it is 2 000 trips, for each
-//! of ten batches it is ten. Each trip costs CPU time: in memory `tokio::fs` needs several times that of a plain
-//! loop, ten batches about as much as the loop. Nothing waits for a disk there, so `tokio::fs` also takes longer than
-//! the loop, about twice as long where 2 cores have little else to do. Where the file system makes a writer wait
-//! (`temp`, here ext4), several threads wait at once, and it takes less time. In both folders ten batches take less
-//! than either of the two.
+//! 2 000 records of 4 KiB are read, converted to upper case and written to a copy. `tokio::fs` sends each read and
+//! each write to a thread of the pool: 4 000 trips. `spawn_blocking` for each file makes 2 000 trips, for each of ten
+//! batches it makes ten. A trip costs CPU time: in memory `tokio::fs` needs several times that of a plain loop, ten
+//! batches about as much as the loop. There nothing waits, so `tokio::fs` also takes longer, about twice as long
+//! where 2 cores have little else to do. Where the file system makes a writer wait (`temp`, here ext4), several
+//! threads wait at once, and it takes less time than the loop. Ten batches take less than either, in both folders.
 //!
 //! asyncio: Semaphore, aiofiles, to_thread
 //!
@@ -23,7 +22,7 @@
 //! ```
 //!
 //! Not the same: aiofiles sends even `open` and `close` to a thread, and with the interpreter's lock the threads of
-//! Python compute one at a time. Its default pool has 32 threads at most, tokio's 512; rayon's has one for each core.
+//! Python compute one at a time. rayon's pool has a thread for each core, the pools of Python and of tokio have more.
 
 use std::{
     env, fs,
@@ -130,8 +129,7 @@ async fn ten_batches(records: Vec<PathBuf>) -> Result<()> {
     try_join_all(batches).await?.into_iter().collect()
 }
 
-/// As many threads as there are cores, not ten and not tokio's. rayon is made for computing: a thread that waits for
-/// a file leaves its core without work.
+/// rayon is made for computing, with a thread for each core: one that waits for a file leaves its core without work.
 async fn on_rayon(records: Vec<PathBuf>) -> Result<()> {
     let (done, outcome) = oneshot::channel();
     rayon::spawn(move || {

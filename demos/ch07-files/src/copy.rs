@@ -20,9 +20,9 @@
 //!
 //! Not the same: a `finally` could await the removal. `Drop` can't await, so it removes the file with `std::fs`, and
 //! blocks the loop meanwhile. A copy that is one job in a thread, by `shutil.copyfileobj` or within `spawn_blocking`,
-//! goes on to its end when its task is cancelled. Of this copy only the job in hand goes on. If that job made the
-//! part, it could make it after the `Drop`, so the part is made without an `.await`. After a kill no `Drop` runs and
-//! the part stays. Against a power cut the rename needs a `sync_all` before it (see `files/atomic-write`).
+//! goes on to its end when its task is cancelled. Here only the job in hand goes on. A job that makes the part could
+//! make it after the `Drop`, so the part is made without an `.await`. After a kill no `Drop` runs and the part stays.
+//! Against a power cut the rename needs a `sync_all` before it (see `files/atomic-write`).
 
 use std::{
     io::{self, IsTerminal, stderr, stdout},
@@ -124,7 +124,7 @@ struct Part(PathBuf);
 
 impl Drop for Part {
     fn drop(&mut self) {
-        // After the rename there is nothing left to remove, so this fails. `Drop` can't return any other error either.
+        // After the rename nothing is left to remove, so this fails. `Drop` can't return any other error either.
         let _ = std::fs::remove_file(&self.0);
     }
 }

@@ -1,7 +1,7 @@
 //! # Reading files in the loop, and what stands still meanwhile
 //!
-//! 2 000 records are read while a ticker asks for a turn every millisecond. With `std::fs` in the task it gets none:
-//! the reading is 1 poll, and the longest gap between two turns of the ticker is as long as all of it. One
+//! 2 000 records are read while a ticker wants a turn every millisecond. With `std::fs` in the task it gets none: the
+//! reading is 1 poll, and the longest gap between two turns of the ticker is as long as all of it. One
 //! `spawn_blocking` for all records leaves the loop free, with 2 polls at most. `tokio::fs` leaves it free too, at
 //! the price of a trip to a thread for every record (see `files/batch`): many polls instead of 1 or 2, and here the
 //! longest time. In the timeline `read_all()` is a solid bar on a thread too; what matters is whether the ticker is

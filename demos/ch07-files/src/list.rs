@@ -53,7 +53,7 @@ pub async fn run(t: &mut Timings, _: &Options) -> Result<()> {
     t.count("files", files);
     t.count("links", links);
 
-    // Of what each path leads to: `entry.metadata()` would not follow the link. One that leads to nothing is an error.
+    // Of what each path leads to: `entry.metadata()` wouldn't follow a link. One that leads to nothing is an error.
     let kinds = count_kinds(path, async |entry| {
         Ok(fs::metadata(entry.path()).await?.file_type()) // <- the difference
     });

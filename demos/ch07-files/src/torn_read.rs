@@ -1,11 +1,10 @@
 //! # A torn read: half of the old text, half of the new
 //!
-//! A record of 1 MiB is read. After the first half a clerk writes a new text into the file, then the second half is
-//! read: there is no error, and the text is one that the record never had, 1 torn. If the length and the time of the
-//! last write are compared before and after, it is refused: 0 torn, 1 refused. A clerk who writes a new file and
-//! renames it over the record disturbs no reader, since one that has opened the old file reads all of it: 0 torn and
-//! 0 refused. Before it reads, the function that compares also refuses what isn't a file or is too long (see
-//! `files/faults`).
+//! A record of 1 MiB is read. After its first half a clerk writes a new text into the file, then the second half is
+//! read. There is no error, and the record never had this text: 1 torn. If the length and the time of the last write
+//! are compared before and after, the read is refused: 0 torn, 1 refused. A clerk who writes a new file and renames
+//! it over the record disturbs no reader: one that has opened the old file reads all of it, 0 torn and 0 refused. The
+//! function that compares also refuses what isn't a file, or is too long (see `files/faults`).
 //!
 //! asyncio: aiofiles.open, os.fstat
 //!
