@@ -1,9 +1,9 @@
 //! # A server that stops: drain, then cut
 //!
-//! Three clients wait for a page, one has sent half a request, and one nothing. Then the server is told to stop, and
-//! a sixth client comes: it is refused. With 10 ticks of grace all 3 pages are answered, and the server ends once the
-//! last is sent. With 2 ticks, 2 are answered and 1 is cut off; with none, all 3 are cut off. The two that haven't
-//! asked yet are closed at once, since nobody knows when they will.
+//! Three clients wait for a page, one has sent half a request, and one nothing. Then the server begins a graceful
+//! shutdown (see `queues/graceful-drain`), and a sixth client comes: it is refused. With 10 ticks of grace all 3
+//! pages are answered, and the server ends once the last is sent. With 2 ticks, 2 are answered and 1 is cut off; with
+//! none, all 3 are cut off. The two that haven't asked yet are closed at once, since nobody knows when they will.
 //!
 //! asyncio: start_server, Server.close, Server.wait_closed, Server.close_clients
 //!
@@ -21,8 +21,7 @@
 //! Not the same: an asyncio Server knows its connections but not what they do, so it can't tell an idle one from one
 //! that is being answered. Up to 3.11 `wait_closed` waits for no client at all. tokio has a listener and no server;
 //! this file has one. A `CancellationToken` (see `tasks/cancel`) tells each connection to stop, and the connection
-//! looks at it while it waits for a request, not while it answers one. A request that hasn't been read by then is not
-//! answered.
+//! looks at it only while it waits for a request. A request that hasn't been read by then is not answered.
 
 use std::{io::ErrorKind, net::SocketAddr, time::Duration};
 
