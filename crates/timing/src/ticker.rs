@@ -28,7 +28,7 @@ impl Ticked {
     #[track_caller]
     pub fn show(&self, t: &mut Timings) {
         t.count("longest gap, ms", self.longest_gap.as_secs_f64() * 1e3);
-        t.count("missed ticks", self.missed);
+        t.count("missed turns", self.missed);
     }
 }
 
@@ -152,7 +152,7 @@ mod tests {
         let ((), ticked) = t.time("waits", none(), work).await;
         ticked.show(&mut t);
         assert_eq!(t["waits"].lane("ticker").ended, Ended::Returned);
-        assert_eq!(*t["waits"].count("missed ticks"), 0);
+        assert_eq!(*t["waits"].count("missed turns"), 0);
     }
 
     #[tokio::test(start_paused = true)]

@@ -150,7 +150,7 @@ mod tests {
         let label = "own runtime, joined";
         assert_eq!(*t[label].count("answers"), 1);
         assert!(gap(&t, label) >= ticks(2), "all of the wait");
-        assert_ne!(*t[label].count("missed ticks"), 0);
+        assert_ne!(*t[label].count("missed turns"), 0);
     }
 
     #[test]

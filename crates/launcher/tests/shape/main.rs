@@ -17,6 +17,7 @@ mod pitfalls;
 mod proofs;
 mod python;
 mod rust;
+mod see;
 
 use std::{
     env, fs,
