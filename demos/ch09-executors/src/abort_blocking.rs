@@ -3,11 +3,11 @@
 //! A milling job blocks its thread for two passes of 1 tick. `abort` doesn't end it: both passes are made, and the
 //! waiter gets the result after 2 ticks. A job that is still in the queue never begins after `abort`, but its waiter
 //! hears of it only when a thread takes it from the queue, here when the job before it ends, after 2 ticks. A timeout
-//! of half a tick ends the waiting and not the job. A token that the job looks at after each pass ends it after 1
-//! pass. The drop of the runtime waits for the job, too. `shutdown_timeout` waits as long as it is told, and
-//! `shutdown_background` not at all: both leave the thread behind.
+//! of half a tick ends the waiting and not the job: both passes are made in the end. A `CancellationToken` that the
+//! job looks at after each pass ends it after 1 pass. How the end of a runtime waits for such a job, or leaves
+//! it behind, is in `runtime/runtime-end`.
 //!
-//! asyncio: run_in_executor, Future.cancel, shutdown_default_executor
+//! asyncio: run_in_executor, Future.cancel
 //!
 //! real clock: threads that block
 //!
@@ -19,9 +19,9 @@
 //! ```
 //!
 //! Not the same: `cancel` frees the waiter at once, and what the thread returns is lost. After `abort` the waiter
-//! goes on waiting, and gets it. `asyncio.run` waits at its end for the threads of `to_thread`, as the drop of a
-//! runtime does. For `shutdown_background` there is no counterpart: Python waits for its pools once more when it
-//! exits. A Rust program that ends ends all of its threads, wherever they are.
+//! goes on waiting, and gets what the thread returns. `asyncio.run` waits at its end for the threads of `to_thread`,
+//! as the drop of a runtime does, and Python waits for its pools once more when it exits. A Rust program that ends
+//! ends all of its threads, wherever they are.
 
 use std::{
     sync::{
@@ -43,46 +43,35 @@ use tokio_util::sync::CancellationToken;
 use tracing::instrument;
 
 const PASSES: u32 = 2;
-/// How a runtime can end, and the ticks that it waits for a job.
-const ENDS: [(&str, f64, End); 3] = [
-    ("drop(runtime)", 2.0, drop),
-    ("shutdown_timeout", 0.5, |it| {
-        it.shutdown_timeout(ticks(0.5))
-    }),
-    ("shutdown_background", 0.0, Runtime::shutdown_background),
-];
-type End = fn(Runtime);
 
 pub fn run(t: &mut Timings) -> Result<()> {
-    let (runtime, mill) = (single_threaded()?, Mill::making(PASSES));
-    let job = || runtime.block_on(aborted_under_way(&mill));
-    let result = t.time_blocking("abort, under way", exactly(2), job);
-    count(t, runtime, &mill, result);
+    time(t, "abort, under way", 2.0, aborted_under_way)?;
+    time(t, "abort, in the queue", 2.0, aborted_in_the_queue)?;
+    time(t, "timeout", 0.5, given_up)?;
+    time(t, "asked by a token", 1.0, asked_to_stop)?;
+    Ok(())
+}
 
+/// Each on a runtime of its own. Its drop waits for a job that still runs, and shows how that ends.
+fn time(
+    t: &mut Timings,
+    label: &str,
+    law: f64,
+    waits: impl AsyncFnOnce(&Arc<Mill>) -> Result<u32>,
+) -> Result<()> {
     let (runtime, mill) = (single_threaded()?, Mill::making(PASSES));
-    let job = || runtime.block_on(aborted_in_the_queue(&mill));
-    let result = t.time_blocking("abort, in the queue", exactly(2), job);
-    count(t, runtime, &mill, result);
-
-    let (runtime, mill) = (single_threaded()?, Mill::making(PASSES));
-    let job = || runtime.block_on(given_up(&mill));
-    let result = t.time_blocking("timeout", exactly(0.5), job);
-    count(t, runtime, &mill, result);
-
-    let (runtime, mill) = (single_threaded()?, Mill::making(PASSES));
-    let job = || runtime.block_on(asked_to_stop(&mill));
-    let result = t.time_blocking("asked by a token", exactly(1), job);
-    count(t, runtime, &mill, result);
-
-    for (label, waits, end) in ENDS {
-        let (runtime, mill) = (single_threaded()?, Mill::making(PASSES));
-        let job = || {
-            runtime.block_on(begun(&mill));
-            end(runtime);
-        };
-        t.time_blocking(label, exactly(waits), job);
-        t.count("passes then", mill.made.load(Relaxed));
-    }
+    let job = || runtime.block_on(waits(&mill));
+    let result = t.time_blocking(label, exactly(law), job);
+    t.count("passes then", mill.made.load(Relaxed));
+    drop(runtime);
+    t.count("passes in the end", mill.made.load(Relaxed));
+    t.count("jobs begun", mill.begun.load(Relaxed));
+    let result = match result {
+        Ok(passes) => format!("{passes} made"),
+        Err(error) if error.is::<JoinError>() => "cancelled".into(), // its text also tells the id of the task
+        Err(error) => error.to_string(),
+    };
+    t.count("result", result);
     Ok(())
 }
 
@@ -124,19 +113,6 @@ async fn begun(mill: &Arc<Mill>) -> JoinHandle<u32> {
 fn single_threaded() -> Result<Runtime> {
     let mut builder = Builder::new_current_thread();
     Ok(builder.enable_all().max_blocking_threads(1).build()?)
-}
-
-fn count(t: &mut Timings, runtime: Runtime, mill: &Mill, result: Result<u32>) {
-    t.count("passes then", mill.made.load(Relaxed));
-    drop(runtime); // waits for what still runs
-    t.count("in the end", mill.made.load(Relaxed));
-    t.count("begun", mill.begun.load(Relaxed));
-    let result = match result {
-        Ok(passes) => format!("{passes} made"),
-        Err(error) if error.is::<JoinError>() => "cancelled".into(), // its text also tells the id of the task
-        Err(error) => error.to_string(),
-    };
-    t.count("result", result);
 }
 
 #[derive(Default)]
@@ -197,7 +173,7 @@ mod tests {
         let mut t = Timings::default();
         run(&mut t).unwrap();
         let aborted = &t["abort, in the queue"];
-        assert_eq!(*aborted.count("begun"), 1, "the one before it");
+        assert_eq!(*aborted.count("jobs begun"), 1, "the one before it");
         assert_eq!(*aborted.count("result"), "cancelled");
         assert!(aborted.elapsed >= ticks(2), "the passes of the first job");
     }
@@ -212,23 +188,12 @@ mod tests {
         drop(runtime); // waits until the job looks at the token
         let made = mill.made.load(Relaxed);
         assert!(by_then < made && made < MANY, "it went on, and was stopped");
+        let mut t = Timings::default();
+        run(&mut t).unwrap();
+        assert_eq!(*t["timeout"].count("passes in the end"), PASSES);
 
         let (runtime, mill) = (single_threaded().unwrap(), Mill::making(MANY));
         assert!(runtime.block_on(asked_to_stop(&mill)).unwrap() < MANY);
         assert_eq!(mill.work(), 1, "it looks after each pass");
-    }
-
-    #[test]
-    fn the_drop_of_a_runtime_waits_for_the_job_and_the_two_shutdowns_leave_it() {
-        let mut t = Timings::default();
-        run(&mut t).unwrap();
-        assert_eq!(*t["drop(runtime)"].count("passes then"), 2);
-        assert!(t["shutdown_timeout"].elapsed >= ticks(0.5));
-        for (label, _, end) in &ENDS[1..] {
-            let (runtime, mill) = (single_threaded().unwrap(), Mill::making(MANY));
-            runtime.block_on(begun(&mill));
-            end(runtime);
-            assert!(mill.made.load(Relaxed) < MANY, "{label}");
-        }
     }
 }

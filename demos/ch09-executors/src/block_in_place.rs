@@ -1,11 +1,11 @@
 //! # A sync function between async ones
 //!
 //! A task calls an ordinary function, and that one needs what an `async fn` returns after 2 ticks. It can't await,
-//! and `block_on` panics (see `executors/sync-to-async`). A second runtime in a thread of its own does give the
-//! answer, but the loop stands still until that thread is joined, all of 2 ticks. `block_in_place` first leaves the
-//! worker's other tasks to another thread, so their gaps are tens of ms at most. Where the runtime has one thread
-//! only it panics. Its own task stands still in any case: two calls take 2 ticks in two tasks, and 4 ticks in one
-//! `join!`. If the function can be made `async`, none of this is needed.
+//! and `block_on` panics (`executors/sync-to-async`). A second runtime in a thread of its own does give the answer,
+//! but the loop stands still until that thread is joined, all of 2 ticks. `block_in_place`, in a runtime with worker
+//! threads, first leaves the other tasks of its thread to another one, so a ticker among them goes on. In a runtime
+//! with one thread only it panics. Its own task stands still in any case: two calls take 2 ticks in two tasks, and 4
+//! ticks in one `join!`. If the function can be made `async`, none of this is needed.
 //!
 //! asyncio: nest_asyncio, asyncio.run from a running loop
 //!

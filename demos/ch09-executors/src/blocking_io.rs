@@ -1,11 +1,12 @@
 //! # A blocking call: how long everything else stands still
 //!
-//! A driver that only blocks measures three parts, which takes 2, 1 and 2 ticks of 100 ms. Beside it a ticker wants a
-//! turn every 10 ms. As in asyncio, one thread runs all tasks. If they call the driver themselves, it keeps that
-//! thread: the ticker has no turn until all three parts are measured, after 5 ticks. `join_all` makes no difference.
-//! On threads of `spawn_blocking`, one part after another takes 5 ticks as well, but the ticker goes on, with gaps of
-//! tens of ms at most. All at once take 2 ticks, as the longest one does. So the time alone doesn't tell whether a
-//! call blocks the loop: the first two take equally long. The longest gap tells it.
+//! A driver that only blocks measures three parts, which takes 2, 1 and 2 ticks. Beside it a ticker wants a turn
+//! every 10 ms. Tasks that call the driver themselves keep the loop's only thread (`basics/sleep`): the ticker has no
+//! turn until all three parts are measured, after 5 ticks, and `join_all` makes no difference. On threads of
+//! `spawn_blocking`, one part after another takes 5 ticks as well, but the ticker goes on: the longest gap between
+//! two of its turns is some tens of ms, or more on a busy machine. All at once take 2 ticks, as long as the longest
+//! one. So the time alone doesn't tell whether a call blocks the loop: the first two variants take equally long. The
+//! longest gap tells it, and the turns that the ticker has missed.
 //!
 //! asyncio: to_thread, run_in_executor
 //!
@@ -20,7 +21,8 @@
 //!
 //! Not the same: `to_thread` returns a coroutine, so nothing runs before it is awaited or made a task.
 //! `spawn_blocking` starts at the call, as `run_in_executor` does. It takes a closure that owns what it uses, since
-//! the thread can outlive the caller.
+//! the thread can outlive the caller. The same is measured with a blocking HTTP client in `http/blocking-client`, and
+//! with files in `files/in-the-loop`.
 
 use std::{thread, time::Duration};
 

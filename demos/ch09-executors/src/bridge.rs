@@ -1,10 +1,11 @@
 //! # An async core behind a blocking API
 //!
 //! Four threads of sync code want a size each, and a size takes 2 ticks. Async code reads the gauges, in a thread
-//! that has a runtime of its own. A call sends it an order, and blocks until the answer comes. For one thread four
-//! calls take 8 ticks; four threads with one call each need 2, since the core has 4 orders under way at once. A panic
-//! keeps nobody waiting: in the task of one order it makes 1 error beside 3 answers, in the core itself it makes 4
-//! errors at once. Dropping the API waits for the orders that it has accepted: 4 answers after 2 ticks.
+//! that has a runtime of its own. A call sends it an order with a `oneshot` for the answer (`queues/request-reply`),
+//! and blocks until the answer comes. For one thread four calls take 8 ticks; four threads with one call each need 2,
+//! since the core, the async part, has 4 orders under way at once. A panic keeps nobody waiting. In the task of one
+//! order it makes 1 error beside 3 answers; in the core itself it makes 4 errors at once. Dropping the API waits for
+//! the orders that it has accepted: 4 answers after 2 ticks.
 //!
 //! asyncio: janus.Queue, call_soon_threadsafe, run_coroutine_threadsafe
 //!

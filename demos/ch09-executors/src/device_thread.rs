@@ -1,11 +1,11 @@
 //! # A blocking device behind an async API
 //!
 //! The library of a saw only blocks, and its handle must stay in the thread that opened it. Three callers want a part
-//! each; the cuts take 2, 1 and 2 ticks. Called in the loop, the saw keeps the loop's thread for all 5 ticks. With a
-//! thread that owns the saw the parts still take 5 ticks, in the same order, but the loop goes on, with gaps of tens
-//! of ms at most: the jobs go there by a channel, and each answer comes back by a `oneshot`. A caller that is
-//! cancelled in the middle of its cut loses only the answer: 2 answers, 3 parts cut. If its job is still in the
-//! channel, the thread finds out before it begins: 2 answers, 2 parts cut.
+//! each; the cuts take 2, 1 and 2 ticks. Called in the loop, the saw keeps the loop's only thread for all 5 ticks.
+//! With a thread that owns the saw the parts still take 5 ticks, in the same order, but a ticker on the loop goes on:
+//! the jobs go there by a channel, and each answer comes back by a `oneshot`, as in `executors/bridge` the other way
+//! round. A caller that is cancelled in the middle of its cut loses only the answer: 2 answers, 3 parts cut. If its
+//! job is still in the channel, the thread finds out before it begins: 2 answers, 2 parts cut.
 //!
 //! asyncio: ThreadPoolExecutor(max_workers=1), run_in_executor, wait_for
 //!

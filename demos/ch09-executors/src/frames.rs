@@ -1,11 +1,12 @@
-//! # Messages over a pipe: the length first, and a limit on it
+//! # Messages over a pipe: the length first, and a cap on it
 //!
 //! A pipe carries bytes, not messages: three answers that are all written before anybody reads come out of one read,
-//! 37 bytes. With 4 bytes of length before each answer they are 3 messages, also when they arrive byte by byte. And
-//! what arrives may be rubbish. When it ends in the middle of the second answer, as if the writer was killed, reading
-//! ends after 1 message with an error. When the writer prints a line of text, its first letters, `meas`, are taken
-//! for a length of 1.8 GB: a limit refuses it at once. Without a limit the reader waits for bytes that never come,
-//! here until it is given up after 1 tick. The pipes of this lesson are in memory.
+//! 37 bytes. Text can end each message with a line break (`http/tcp`). Here 4 bytes of length stand before each
+//! answer, and the two together are a frame: 3 messages, also when they arrive byte by byte. And what arrives may be
+//! rubbish. When it ends in the middle of the second answer, as if the writer was killed, reading ends after 1
+//! message with an error. When the writer prints a line of text, its first letters, `meas`, are taken for a length of
+//! 1.8 GB: a cap refuses it at once. Without a cap the reader waits for bytes that never come, here until it is given
+//! up after 1 tick. The pipes of this lesson are in memory.
 //!
 //! asyncio: readexactly, IncompleteReadError, struct.pack, struct.unpack, recv_bytes
 //!
@@ -17,8 +18,8 @@
 //!
 //! Not the same: asyncio's IncompleteReadError has the bytes that came before the end in `partial`. `read_exact`
 //! returns `UnexpectedEof` for a proper end between two messages as well as for one in the middle, so the first byte
-//! is read by itself. A `Connection` of multiprocessing has such frames built in, and `recv_bytes(1024)` has the
-//! limit; but `recv` unpickles what it reads, so whoever can write to that pipe can run code.
+//! is read by itself. A `Connection` of multiprocessing has such frames built in, and `recv_bytes(1024)` has the cap;
+//! but `recv` unpickles what it reads, so anybody who can write to that pipe can run code.
 
 use std::{fmt, io};
 
@@ -39,6 +40,7 @@ const LINE: &[u8] = b"measuring part 1\n";
 const ANSWERS: [&str; 3] = ["part 1: 12 mm", "part 2: 7 mm", "part 3: 9 mm"];
 
 pub async fn run(t: &mut Timings) -> Result<()> {
+    // `duplex` makes the two ends of a pipe in memory, which holds so many bytes.
     let (mut writer, mut pipe) = duplex(64);
     for answer in ANSWERS {
         writer.write_all(answer.as_bytes()).await?;
@@ -69,8 +71,8 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     // `writer` lives to the end of the lesson, so this pipe doesn't end.
     let (mut writer, pipe) = duplex(64);
     writer.write_all(LINE).await?;
-    let waits = timeout(ticks(1), hears(pipe, u32::MAX)); // <- the difference: no limit
-    let heard = t.time("a line, no limit", exactly(1), waits).await;
+    let waits = timeout(ticks(1), hears(pipe, u32::MAX)); // <- the difference: no cap
+    let heard = t.time("a line, no cap", exactly(1), waits).await;
     count(t, heard.unwrap_or((0, "given up".into())));
     Ok(())
 }
@@ -184,9 +186,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_a_limit_the_reader_waits_in_vain_and_reserves_little() {
+    async fn without_a_cap_the_reader_waits_in_vain_and_reserves_little() {
         let t = Timings::of(run).await;
-        let waits = &t["a line, no limit"];
+        let waits = &t["a line, no cap"];
         assert_eq!(waits.elapsed, ticks(1));
         assert_eq!(*waits.count("then"), "given up");
 

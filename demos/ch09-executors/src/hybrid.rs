@@ -1,11 +1,11 @@
 //! # Download, parse, write: each where it belongs, and bounded
 //!
 //! Five orders take 1 tick each to download, 2 at a time: 3 ticks. Each has 100 000 lines to parse, which is work for
-//! the processor, and ends as a small file. Parsed inline, an order keeps the loop's thread: a ticker that is due
-//! every 10 ms has no turn meanwhile, and no download begins. Two orders that arrive together are even parsed one
-//! right after the other, with no turn between them. Parsed on rayon, parses and downloads overlap, and the ticker
-//! goes on. There are never more than 4 orders under way, 2 downloads, a parse for each core and 1 write. One order
-//! is broken: it fails with its number and line, and the other 4 are written all the same.
+//! the processor, and ends as a small file. Parsed inline, an order keeps the loop's only thread: a ticker that is
+//! due every 10 ms has no turn meanwhile, and no download begins. Two orders that arrive together are parsed one
+//! right after the other, with no turn between them. Parsed on rayon (`executors/cpu`), parses and downloads overlap,
+//! and the ticker goes on. There are never more than 4 orders under way, 2 downloads, a parse for each core and 1
+//! write. One order is broken: it fails with its number and line, and the other 4 are written all the same.
 //!
 //! asyncio: run_in_executor, ProcessPoolExecutor, Semaphore
 //!
@@ -20,7 +20,7 @@
 //!
 //! Not the same: in Python the text is pickled and sent to another process, and that takes its time, too. Here it is
 //! moved into a closure, which copies none of it. `gather` begins a task for each order, and the first semaphore
-//! keeps the rest waiting; `buffer_unordered` begins an order only when there is room for it.
+//! keeps the rest waiting; `buffer_unordered` begins an order only when there is room for it (`streams/unordered`).
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 

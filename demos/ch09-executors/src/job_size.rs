@@ -3,8 +3,9 @@
 //! Four million rivets are checked, which is arithmetic. An optimised build checks 10 000 of them in a few µs. A trip
 //! to a thread of `spawn_blocking` and back takes tens of µs, because two threads have to be woken one after the
 //! other, and longer where every core is busy. In parts of 10 000, each with a trip, all rivets take many times as
-//! long as in the task. The larger the parts, the less do the trips matter. So a job of a few µs stays in the task.
-//! One of milliseconds goes to a thread: the trip is a small part of it, and the loop is free meanwhile.
+//! long as in the task. The larger the parts, the less the trips matter. So a job of a few µs stays in the task. A
+//! job of milliseconds goes to a thread: the trip is a small part of it, and the loop is free meanwhile
+//! (`executors/cpu`).
 //!
 //! asyncio: run_in_executor
 //!
@@ -17,8 +18,8 @@
 //! for part in parts: cracked += await loop.run_in_executor(threads, check, part)  # a trip each
 //! ```
 //!
-//! Not the same: a trip that takes Python's job to another process also pickles what it takes there, and the answer.
-//! A closure for a thread takes its data along as it is.
+//! Not the same: a trip that takes Python's job to another process also pickles the arguments and the answer. A
+//! closure for a thread takes its data along as it is.
 
 use std::{hint::black_box, ops::Range};
 
@@ -62,7 +63,7 @@ async fn in_the_task() -> u32 {
     parts(10_000).map(check).sum()
 }
 
-/// One part after the other, as in the task. At once they would also show what several cores save.
+/// One part after another, as in the task. At once they would also show what several cores save.
 async fn on_threads(size: u32) -> Result<Checked> {
     let mut checked = Checked::default();
     for part in parts(size) {

@@ -4,8 +4,8 @@
 //! ticks. What differs is the price of one that waits. In an optimised build under Linux a task takes some tenths of
 //! a µs to some µs to start, a thread tens to hundreds of µs, a process some ms. While it waits a task holds 0.4 KiB
 //! of memory, a thread 9 KiB, a process some 200 KiB. So 10 000 tasks end some tenths of a second after the tick at
-//! most, 10 000 threads take more than a second. Of addresses a thread reserves 2 MiB, its stack; it holds what it
-//! touches.
+//! most, 10 000 threads take more than a second. A thread also reserves 2 MiB of addresses for its stack, and holds
+//! only the part that it has touched.
 //!
 //! asyncio: threading.Thread, multiprocessing.Process, create_task
 //!
@@ -19,9 +19,10 @@
 //! process = multiprocessing.Process(target=event.wait)      # a multiprocessing.Event
 //! ```
 //!
-//! Not the same: Python's threads wait side by side, too, since a call that blocks releases the GIL. But they compute
-//! in turns, in all but free-threaded builds, so there one takes processes. Rust's threads compute in parallel. What
-//! is left for processes is work that may bring its process down, or has to be killed.
+//! Not the same: Python's threads wait side by side, too, since a call that blocks releases the interpreter's lock.
+//! But they compute one at a time, in all but free-threaded builds, so there computing takes processes
+//! (`executors/cpu`). Rust's threads compute in parallel. What is left for processes is work that may bring its
+//! process down, or has to be killed (`executors/process-pool`).
 
 use std::{
     fs, io,
@@ -45,21 +46,19 @@ const THREAD: usize = 64;
 const PROCESS: usize = 4 * 1024;
 
 pub fn run(t: &mut Timings) -> Result<()> {
-    for units in [10, 1_000, 10_000] {
-        let label = format!("{units} tasks");
+    for (name, units) in [("1 000", MANY), ("10 000", 10 * MANY)] {
+        let label = format!("{name} tasks");
         let cost = t.time_blocking(&label, at_least(1), || tasks(units))?;
         count(t, &label, cost);
     }
-    for units in [10, 1_000, 10_000] {
-        let label = format!("{units} threads");
+    for (name, units) in [("1 000", MANY), ("10 000", 10 * MANY)] {
+        let label = format!("{name} threads");
         let cost = t.time_blocking(&label, at_least(1), || threads(room(units, THREAD)))?;
         count(t, &label, cost);
     }
-    for units in [10, 1_000] {
-        let label = format!("{units} processes");
-        let cost = t.time_blocking(&label, at_least(1), || processes(room(units, PROCESS)))?;
-        count(t, &label, cost);
-    }
+    let label = "1 000 processes";
+    let cost = t.time_blocking(label, at_least(1), || processes(room(MANY, PROCESS)))?;
+    count(t, label, cost);
     Ok(())
 }
 

@@ -1,10 +1,10 @@
 //! # A child that is dropped, and one that is kept too long
 //!
-//! Dropping a `Child` doesn't end its process: a tick later it is still running. With `kill_on_drop` it is not. When
-//! a process has ended the system keeps its ID and its exit status until its parent collects them: until then it is a
-//! zombie. tokio collects them when a `Child` is awaited or dropped. One that is dropped before its process ends is
-//! an orphan to tokio, which collects it afterwards, while a runtime is running. So the dropped ones are gone in the
-//! end, and a `Child` that is kept and never awaited is a zombie.
+//! Dropping a `Child` doesn't end its process: a tick later it is still running. With `kill_on_drop` it is gone. When
+//! a process has ended the system keeps its ID and its exit status until its parent collects them; until then it is a
+//! zombie. tokio collects them when a `Child` is awaited or dropped. A process whose `Child` is dropped before it
+//! ends is an orphan to tokio, which collects it afterwards, while a runtime is running. So the dropped ones are gone
+//! in the end, and the one whose `Child` is kept and never awaited is a zombie.
 //!
 //! asyncio: child watcher, SIGCHLD, zombie, orphan
 //!

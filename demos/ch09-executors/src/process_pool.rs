@@ -1,10 +1,10 @@
 //! # A pool of processes that survives its workers
 //!
-//! Six parts are measured, two at a time. One pool for all of them starts 2 workers, a new pool for each part starts
-//! 6. A worker that dies in the middle of a part is replaced, and the part goes to another one: 3 started, 1 lost,
-//! and every part has its result. But a part may be what its workers die of, so it is tried 5 times at most: then 5
-//! workers are lost, and 1 part; the other 5 have their results. A worker that sends rubbish costs its part at once,
-//! since a fault in the code comes back with every worker.
+//! Six parts are measured by workers like those of `executors/worker-process`, two at a time. A new pool for each
+//! part starts 6 workers, one pool for all parts 2. A worker that dies in the middle of a part is replaced, and the
+//! part goes to another one: 3 started, 1 lost, and every part has its result. But a part may be what its workers die
+//! of, so there are 5 attempts at most: then 5 workers are lost, and 1 part; the other 5 have their results. A worker
+//! that sends rubbish costs its part at once, since a fault in the code comes back with every worker.
 //!
 //! asyncio: ProcessPoolExecutor, BrokenProcessPool, multiprocessing
 //!
@@ -18,8 +18,9 @@
 //!
 //! Not the same: a ProcessPoolExecutor is broken when one of its workers dies. Every part that isn't done, under way
 //! or queued, ends with BrokenProcessPool, and the pool takes no new ones. Here a part whose worker has died is
-//! measured again, so measuring it twice must do no harm. `max_workers` is a limit of the pool there; here it is the
-//! caller's `buffered(2)`. Leaving `with` waits for all parts; dropping this pool kills its idle workers.
+//! measured again, so measuring it twice must do no harm. `max_workers` is a bound of the pool there; here it is the
+//! caller's `buffered(2)` (`streams/comprehension`). Leaving `with` waits for all parts; dropping this pool kills its
+//! idle workers.
 
 use std::cell::{Cell, RefCell};
 
@@ -32,7 +33,7 @@ use crate::worker_process::{Lost, Worker};
 const PARTS: u32 = 6;
 const AT_ONCE: usize = 2;
 /// A part that has cost so many workers is itself the cause.
-const TRIES: u32 = 5;
+const ATTEMPTS: u32 = 5;
 
 pub async fn run(t: &mut Timings) -> Result<()> {
     let tally = Tally::default();
@@ -49,7 +50,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     ] {
         let tally = Tally::default();
         let pool = Pool::new(&tally, faults);
-        // In the order of the parts: one that takes long holds up the beginning of the one after the next.
+        // In the order of the parts: a slow one delays the beginning of the one after the next.
         let sizes = stream::iter(0..PARTS).map(|part| pool.measure(part));
         let sizes = sizes.buffered(AT_ONCE).collect();
         let sizes = t.time(label, law, sizes).await;
@@ -64,11 +65,11 @@ fn count(t: &mut Timings, tally: &Tally, sizes: Vec<Result<u32, Lost>>) {
     let sizes: Vec<_> = sizes.into_iter().map(show).collect();
     t.count("started", tally.started.get());
     t.count("workers lost", tally.lost.get());
-    t.count("most tries", tally.most_tries.get());
+    t.count("most attempts", tally.most_attempts.get());
     t.count("sizes", sizes.join(", "));
 }
 
-/// The idle workers. It sets no limit: there are as many workers as parts are measured at once. For one thread only,
+/// The idle workers. It sets no bound: there are as many workers as parts are measured at once. For one thread only,
 /// because of its cells.
 struct Pool<'a> {
     idle: RefCell<Vec<Worker>>,
@@ -87,12 +88,12 @@ impl<'a> Pool<'a> {
     }
 
     async fn measure(&self, part: u32) -> Result<u32, Lost> {
-        let mut tries = 0;
+        let mut attempts = 0;
         loop {
-            tries += 1;
-            self.tally.most_tries.update(|most| most.max(tries));
+            attempts += 1;
+            self.tally.most_attempts.update(|most| most.max(attempts));
             match self.try_once(part).await {
-                Err(Lost::Died(_)) if tries < TRIES => {}
+                Err(Lost::Died(_)) if attempts < ATTEMPTS => {}
                 result => return result,
             }
         }
@@ -127,5 +128,5 @@ impl<'a> Pool<'a> {
 struct Tally {
     started: Cell<u32>,
     lost: Cell<u32>,
-    most_tries: Cell<u32>,
+    most_attempts: Cell<u32>,
 }

@@ -21,7 +21,8 @@
 //!
 //! Not the same: asyncio reads ahead, into a buffer of 128 KiB for each pipe, so there the press's 100 000 bytes
 //! pass; with 400 000 the same mistake hangs. tokio reads only when it is asked to. `readline` of asyncio raises an
-//! error for a line of more than 64 KiB; `next_line` takes a line of any length into memory.
+//! error for a line of more than 64 KiB; `next_line` takes a line of any length into memory (`files/lines` sets a
+//! cap).
 
 use std::{
     io,
@@ -166,7 +167,7 @@ fn script(text: &str, value: String) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", text, "sh", &value]);
     // A child that is given up is killed when it is dropped. Without this only its pipes would be closed, which ends
-    // a child that writes to them, and no other (see `executors/orphans`).
+    // a child that writes to them, and no other (`executors/orphans`).
     command.stdin(Stdio::null()).kill_on_drop(true);
     command
 }

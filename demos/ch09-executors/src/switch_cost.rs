@@ -1,10 +1,10 @@
 //! # Handing a value over: to a task, a thread, a process
 //!
-//! A number is handed to a partner, who adds 1 and hands it back: a turn, two times over from one to the other.
-//! Between two tasks of one thread that takes some tenths of a µs in an optimised build: one future is polled after
-//! the other, and in 1 000 turns the thread sleeps 0 times. Between two threads, and between two processes alike, it
+//! A number is handed to a partner, who adds 1 and hands it back. That is an exchange of two hand-overs. Between two
+//! tasks of one thread a hand-over takes some tenths of a µs in an optimised build: one future is polled after the
+//! other, and in 1 000 exchanges the thread sleeps 0 times. Between two threads, and between two processes alike, it
 //! takes some µs and, on a busy machine, some ten: each of them sleeps until the other has answered, hundreds of
-//! times in 1 000 turns, and the system has to wake it.
+//! times in 1 000 exchanges, and the system has to wake it.
 //!
 //! asyncio: asyncio.Queue, queue.Queue, multiprocessing.Pipe
 //!
@@ -21,8 +21,9 @@
 //!     while True: pipe.send(pipe.recv() + 1)
 //! ```
 //!
-//! Not the same: two threads of Python also hand the GIL over each time, in all but free-threaded builds. Two tasks
-//! get on without the system in Rust as in asyncio only while both are on one thread, as here.
+//! Not the same: two threads of Python also hand the interpreter's lock over each time, in all but free-threaded
+//! builds. Two tasks on one thread put nobody to sleep, in asyncio as here. But asyncio asks its selector in every
+//! round of the loop, and tokio doesn't (`runtime/yield-cost`).
 
 use std::{
     io::{self, Read, Write},
@@ -37,17 +38,17 @@ use tokio::sync::mpsc;
 
 use crate::models::number;
 
-const TURNS: u32 = 1_000;
+const EXCHANGES: u32 = 1_000;
 /// An odd number, so that one of them is the median.
 const ROUNDS: usize = 5;
 
 pub async fn run(t: &mut Timings) -> Result<()> {
-    // Made beforehand: a round holds nothing but the turns.
+    // Made beforehand: a round holds nothing but the exchanges.
     let (mut task, mut thread, mut process) = (Task::start(), Thread::start(), Process::start()?);
     for round in 0..ROUNDS {
-        measure(t, round, "two tasks", task.turns()).await?;
-        measure(t, round, "two threads", async { thread.turns() }).await?;
-        measure(t, round, "two processes", async { process.turns() }).await?;
+        measure(t, round, "two tasks", task.exchanges()).await?;
+        measure(t, round, "two threads", async { thread.exchanges() }).await?;
+        measure(t, round, "two processes", async { process.exchanges() }).await?;
     }
     process.ends()
 }
@@ -56,14 +57,17 @@ async fn measure(
     t: &mut Timings,
     round: usize,
     label: &str,
-    turns: impl Future<Output = Result<u32>>,
+    exchanges: impl Future<Output = Result<u32>>,
 ) -> Result<()> {
     let before = sleeps();
-    let number = t.rate(label, 2 * TURNS, turns).await?;
+    let number = t.rate(label, 2 * EXCHANGES, exchanges).await?;
     let slept = sleeps().zip(before).map(|(now, before)| now - before);
-    ensure!(number == 2 * TURNS, "{label}: it has come back as {number}");
+    ensure!(
+        number == 2 * EXCHANGES,
+        "{label}: it has come back as {number}"
+    );
     if let Some(slept) = slept.filter(|_| round == 0) {
-        t.count("sleeps in 1 000 turns", slept);
+        t.count("sleeps in 1 000 exchanges", slept);
     }
     Ok(())
 }
@@ -91,9 +95,9 @@ impl Task {
         Self { numbers, answers }
     }
 
-    async fn turns(&mut self) -> Result<u32> {
+    async fn exchanges(&mut self) -> Result<u32> {
         let mut number = 0;
-        for _ in 0..TURNS {
+        for _ in 0..EXCHANGES {
             self.numbers.send(number + 1).await?;
             let answer = self.answers.recv().await;
             number = answer.context("the other task has ended")?;
@@ -121,9 +125,9 @@ impl Thread {
         Self { numbers, answers }
     }
 
-    fn turns(&mut self) -> Result<u32> {
+    fn exchanges(&mut self) -> Result<u32> {
         let mut number = 0;
-        for _ in 0..TURNS {
+        for _ in 0..EXCHANGES {
             self.numbers.send(number + 1)?;
             number = self.answers.recv()?;
         }
@@ -152,9 +156,9 @@ impl Process {
         })
     }
 
-    fn turns(&mut self) -> Result<u32> {
+    fn exchanges(&mut self) -> Result<u32> {
         let mut number = 0;
-        for _ in 0..TURNS {
+        for _ in 0..EXCHANGES {
             write(&mut self.numbers, number + 1)?;
             number = read(&mut self.answers)?;
         }

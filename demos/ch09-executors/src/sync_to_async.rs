@@ -1,10 +1,11 @@
 //! # From sync code into async code
 //!
 //! An ordinary function needs what an `async fn` returns after 2 ticks. In a thread without a loop, `block_on` of a
-//! runtime drives one until the answer is there. A thread beside a running loop goes through the loop's `Handle`:
-//! `Handle::block_on` polls the future in the calling thread, `Handle::spawn` makes it a task of the loop. All three
-//! take 2 ticks, and the loop's other tasks go on: the gaps between two turns of a ticker are tens of ms at most. In
-//! a task of that loop the same call panics at once, because it would block the only thread that the loop has.
+//! runtime drives a loop until the answer is there. A thread beside a running loop goes through the loop's `Handle`,
+//! which may be sent to any thread (`runtime/handle`): `Handle::block_on` polls the future in the calling thread,
+//! `Handle::spawn` makes it a task of the loop. All three take 2 ticks, and a ticker among the loop's other tasks
+//! goes on. In a task of that loop the same call panics at once, as in `basics/entry-point`, because it would block
+//! the only thread that the loop has.
 //!
 //! asyncio: run, run_until_complete, run_coroutine_threadsafe
 //!
@@ -16,10 +17,10 @@
 //! size = answer.result()
 //! ```
 //!
-//! Not the same: in a running loop `asyncio.run` and `run_until_complete` raise RuntimeError, which is often caught;
-//! `block_on` panics. `run_coroutine_threadsafe(…).result()` waits for ever there, since the coroutine needs the
-//! thread that waits for it. It makes a task of the loop, as `Handle::spawn` does. `Handle::block_on` has no
-//! counterpart: the coroutines of an asyncio loop run in the loop's thread and in no other.
+//! Not the same: in a running loop `asyncio.run` and `run_until_complete` raise RuntimeError, which a caller may
+//! catch like any other; `block_on` panics. `run_coroutine_threadsafe(…).result()` waits for ever there, since the
+//! coroutine needs the thread that waits for it. It makes a task of the loop, as `Handle::spawn` does.
+//! `Handle::block_on` has no counterpart: the coroutines of an asyncio loop run in the loop's thread and in no other.
 
 use std::{
     io,

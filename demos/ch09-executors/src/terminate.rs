@@ -20,7 +20,7 @@
 //! Not the same: a `Child` of tokio has no `terminate`. What asyncio calls `kill` is `start_kill`; tokio's `kill`
 //! also waits for the end. A child that was ended by signal 9 has a `returncode` of -9; here `code()` is `None`, and
 //! `signal()` is 9. Once a child was waited for, its `id()` is `None`: the system may give its number to another
-//! process, which a signal would hit.
+//! process, which a signal would hit. The other side, a program that gets SIGTERM, is `runtime/signals`.
 
 use std::process::{ExitStatus, Stdio};
 

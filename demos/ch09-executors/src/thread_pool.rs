@@ -1,11 +1,11 @@
 //! # Three workers for five jobs, and what else has to wait
 //!
 //! Five jobs block a thread for 2 ticks each, and 3 may run at once: 4 ticks, two waves. A runtime with 3 threads for
-//! blocking calls does that, and so does a semaphore with 3 permits. They differ in what else has to wait. The
-//! runtime has one pool, and `tokio::fs` and name lookup need its threads, too. Here a file and a name are asked for
-//! after 1 tick, when 3 jobs are under way. In the small pool they stand in the queue behind the last 2 jobs. At 2
-//! ticks 3 threads become free, and one of them is left for the file and the name. Beside the semaphore they come at
-//! once, and no job has ended yet.
+//! blocking calls does that, and so does a semaphore with 3 permits (`sync/semaphore`). They differ in what else has
+//! to wait. The runtime has one pool, and `tokio::fs` (`files/read-write`) and name lookup need its threads, too.
+//! Here a file and a name are asked for after 1 tick, when 3 jobs are under way. In the small pool they stand in the
+//! queue behind the last 2 jobs. At 2 ticks 3 threads become free, and one of them is left for the file and the name.
+//! Beside the semaphore both come at once, and no job has ended yet.
 //!
 //! asyncio: ThreadPoolExecutor, run_in_executor, set_default_executor
 //!
@@ -19,8 +19,8 @@
 //! ```
 //!
 //! Not the same: a `ThreadPoolExecutor` is a pool of its own, and there can be several beside a loop. A tokio runtime
-//! has one, and `max_blocking_threads(3)` is the counterpart of `set_default_executor`. To limit one kind of job
-//! takes a semaphore before the common pool.
+//! has one, and `max_blocking_threads(3)` is the counterpart of `set_default_executor`. One kind of job is bounded by
+//! a semaphore before the common pool.
 
 use std::{
     io,

@@ -1,10 +1,11 @@
 //! # A worker process, and three ways to lose it
 //!
-//! A worker is this program once more. It gets its orders over stdin and answers over stdout. One worker for 3 parts
-//! is 1 process to start; a new worker for each part is 3. A worker can be lost in three ways. One that dies in the
-//! middle of a part closes its pipe, and its exit status says whether it ended by itself or by a signal. One that
-//! prints text between its answers is still running, but what it sends is rubbish: a fault in its code, which a new
-//! worker has, too. One that hangs is still running and sends nothing: here a `timeout` gives it up after 2 ticks.
+//! A worker is this program once more. It gets its orders over stdin and answers over stdout, both in frames
+//! (`executors/frames`). A new worker for each of 3 parts is 3 processes to start; one worker for all of them is 1. A
+//! worker can be lost in three ways. One that dies in the middle of a part closes its pipe, and its exit status says
+//! whether it ended by itself or by a signal. One that prints text between its answers is still running, but what it
+//! sends is rubbish: a fault in its code, which a new worker has, too. One that hangs is still running and sends
+//! nothing: here a `timeout` gives it up after 2 ticks.
 //!
 //! asyncio: multiprocessing.Process, multiprocessing.Pipe, EOFError
 //!
@@ -74,7 +75,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
 }
 
 /// One worker for 3 parts, each in `limit` ticks, and their sizes, or why there are none. A worker whose answer is late
-/// must not be asked again: it would come to the next part.
+/// must not be asked again: the late answer would be read as the one about the next part.
 async fn measures(fault: &str, limit: u32) -> Result<(Worker, String), Lost> {
     let mut worker = Worker::start(fault).await?;
     let mut sizes = Vec::new();

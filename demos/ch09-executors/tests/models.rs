@@ -47,17 +47,15 @@ fn number(variant: &Variant, what: &str) -> f64 {
 fn all_that_is_started_waits_side_by_side_and_ends() {
     let lesson = lesson();
     assert_eq!(lesson.outcome, Outcome::Ran);
-    assert_eq!(lesson.variants.len(), 8);
+    assert_eq!(lesson.variants.len(), 5);
     for variant in &lesson.variants {
         let label = &variant.label;
-        let asked_for: u32 = label.split(' ').next().unwrap().parse().unwrap();
+        let digits: String = label.chars().filter(char::is_ascii_digit).collect();
+        let asked_for: u32 = digits.parse().unwrap();
         let waited = number(variant, "waited");
         assert!(variant.elapsed >= ticks(1), "{label}");
-        // One after another would take as many ticks as there are. Fewer than a thousand may take long to start.
-        assert!(
-            asked_for < 1_000 || variant.elapsed < ticks(asked_for),
-            "{label}"
-        );
+        // One after another would take as many ticks as there are.
+        assert!(variant.elapsed < ticks(asked_for), "{label}");
         // Less than asked for only where the machine has no room, and then it is said.
         assert!(
             waited == f64::from(asked_for) || !variant.said.is_empty(),
@@ -75,7 +73,7 @@ fn all_that_is_started_waits_side_by_side_and_ends() {
 #[test]
 fn a_thread_reserves_a_stack_of_2_mib_and_holds_a_small_part_of_it() {
     let variants = lesson().variants.iter();
-    let threads = variants.filter(|variant| variant.label == "10000 threads");
+    let threads = variants.filter(|variant| variant.label == "10 000 threads");
     for threads in threads.filter(|threads| number(threads, "waited") >= 1e3) {
         // Less than the whole: the stacks of threads that have ended are used again.
         assert!(number(threads, "KiB reserved each") > 1024.0 * 1.9);
@@ -131,7 +129,7 @@ fn in_switch_cost_two_tasks_need_no_sleep_and_two_processes_do() {
     for variant in [tasks, threads, processes] {
         assert_eq!(variant.runs.len(), 5, "{}", variant.label);
     }
-    let sleeps = |variant| number(variant, "sleeps in 1 000 turns");
+    let sleeps = |variant| number(variant, "sleeps in 1 000 exchanges");
     // Now and then something else makes the thread wait.
     assert!(sleeps(tasks) < 10.0, "{}", sleeps(tasks));
     for variant in [threads, processes] {

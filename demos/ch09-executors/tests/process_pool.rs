@@ -101,7 +101,7 @@ fn a_pool_is_kept_and_a_part_whose_worker_is_lost_is_measured_by_another() {
     assert_eq!(lesson.variants.len(), expected.len());
     for (variant, (label, counts, sizes)) in lesson.variants.iter().zip(expected) {
         assert_eq!(variant.label, label);
-        let names = ["started", "workers lost", "most tries"];
+        let names = ["started", "workers lost", "most attempts"];
         for (what, count) in names.into_iter().zip(counts) {
             assert_eq!(*variant.count(what), count, "{label}: {what}");
         }

@@ -2,9 +2,9 @@
 //!
 //! tokio has no timed callbacks. A task that sleeps and then calls a function does the same. Three of them, due at
 //! once, after 1 tick and after 2, are called in that order, although they are asked for in the opposite one. `abort`
-//! cancels one that hasn't been called: 0 calls. They don't keep the program going: if `main` ends after 3 ticks, one
-//! that is due after 5 is never called, and no message says so. If it must be called, await its handle: 1 call after
-//! 5 ticks.
+//! cancels one that hasn't been called: 0 calls. They don't keep the program going, since the end of the runtime
+//! drops them (`basics/entry-point`): if `main` ends after 3 ticks, one that is due after 5 is never called, and no
+//! message says so. If it must be called, await its handle: 1 call after 5 ticks.
 //!
 //! asyncio: call_soon, call_later, call_at, TimerHandle.cancel
 //!
@@ -21,8 +21,8 @@
 //! Not the same: a TimerHandle can't be awaited; the `JoinHandle` of a task can. A callback in asyncio is a plain
 //! function and can't await; a task can, so in place of a function it may call and await an `async fn`. The same in
 //! both: whether the handle is kept or dropped changes nothing. A `JoinSet` keeps the handles of any number of tasks,
-//! to wait for all; dropped, it aborts them. On a `multi_thread` runtime two tasks that are spawned at once may begin
-//! in any order, or together.
+//! to wait for all; dropped, it aborts them (`tasks/task-group`). On a `multi_thread` runtime two tasks that are
+//! spawned at once may begin in any order, or together.
 
 use std::{
     future::ready,

@@ -1,9 +1,10 @@
 //! # The panic hook, and what it doesn't see
 //!
 //! Two tasks fail, and nobody keeps their handles: one panics, the other returns an `Err`. The panic hook of the
-//! process is called once, for the panic. The `Err` is the value of a task like any other, and is dropped: 1 of the 2
-//! failures reaches the hook. Whoever awaits the handles gets both. `spawn_reported` has a second task do that, and
-//! sends what it gets to one place: 2 of 2.
+//! process is called once, for the panic. The `Err` is the value of a task like any other, and is dropped, as in
+//! `tasks/detached`: 1 of the 2 failures reaches the hook. A task that awaits the two handles gets both.
+//! `spawn_reported` spawns such a second task beside each job, and sends what it gets to one place: 2 of 2 are
+//! reported.
 //!
 //! asyncio: set_exception_handler, sys.excepthook, threading.excepthook
 //!
@@ -103,7 +104,7 @@ async fn drills() -> Result<()> {
     panic!("the drill breaks");
 }
 
-/// It is `err` in the attribute that logs the error here, whoever drops it later.
+/// It is `err` in the attribute that logs the error here, even if the task's result is dropped.
 #[instrument(ret, err)]
 async fn measures() -> Result<()> {
     sleep(ticks(1)).await;

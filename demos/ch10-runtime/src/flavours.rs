@@ -2,11 +2,11 @@
 //!
 //! In each row tasks get 10 000 turns. On `current_thread` a turn costs of the order of 100 ns if two tasks wake each
 //! other (ping-pong). On `multi_thread` it costs some two to five times as much, since the other task may be given to
-//! another thread. If a thread outside of the runtime wakes the task, a turn costs microseconds in any flavour, at
-//! least tens of times as much as one of ping-pong. In a fan-out, a new task for each turn, no flavour is ahead in
-//! every run. `LocalSet` costs about what `current_thread` does. So `current_thread` is for tasks that talk to each
-//! other and wait, `multi_thread` for tasks that need more than one core, and `LocalSet` for values that must stay in
-//! their thread.
+//! another thread. If a thread outside of the runtime wakes the task (woken), a turn costs microseconds in any
+//! flavour, at least tens of times as much as one of ping-pong. With a new task for each turn (fan-out) no flavour is
+//! ahead in every run. `LocalSet` (`tasks/what-spawn-asks`) costs about what `current_thread` does. So
+//! `current_thread` is for tasks that talk to each other and wait, `multi_thread` for tasks that need more than one
+//! core, and `LocalSet` for values that must stay in their thread.
 //!
 //! asyncio: uvloop, loop_factory, asyncio.Runner, set_event_loop_policy
 //!
@@ -20,7 +20,8 @@
 //! ```
 //!
 //! Not the same: uvloop is the same loop written anew, and takes the place of asyncio's. tokio has no other loop to
-//! take its place; its flavours differ in which threads run the tasks: see the threads of the fan-out.
+//! take its place. Its flavours differ in which threads run the tasks: beside each fan-out stands on how many its
+//! tasks ran.
 
 use std::{
     collections::HashSet,

@@ -3,8 +3,8 @@
 //! `tokio::spawn` says nothing about where the task is to run: it takes the runtime of the thread that calls it. A
 //! thread of your own has none, and there `spawn` panics, like `Handle::current`: "there is no reactor running".
 //! `Handle::try_current` returns an error instead. With a `Handle` that thread spawns all the same: a board is planed
-//! in 1 tick. A thread of `spawn_blocking` needs no `Handle`. A `Handle` doesn't keep its runtime alive: a task
-//! spawned after the end is cancelled at once.
+//! in 1 tick. (`Handle::block_on`, which waits there, is in `executors/sync-to-async`.) A thread of `spawn_blocking`
+//! needs no `Handle`. A `Handle` doesn't keep its runtime alive: a task spawned after the end is cancelled at once.
 //!
 //! asyncio: get_running_loop, get_event_loop, run_coroutine_threadsafe
 //!

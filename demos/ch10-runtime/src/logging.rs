@@ -1,10 +1,10 @@
 //! # Spans: each log line knows its order
 //!
 //! Three orders are worked on in turns, with 4 log lines each, and the functions that write them don't know the
-//! number of the order. With the current order in a variable for all, it is that of whoever came last: the 3 lines at
-//! the beginning are right, and later only the 3 of the last order, 6 of 12. With a span around each order all 12
-//! carry their own number, also those that are logged in a span inside of it. The lines are printed when a variant
-//! has ended.
+//! number of the order. With the current order in one variable for all, its number is that of the order that has
+//! begun last: the 3 lines at the beginning are right, and later only the 3 of the last order, 6 of 12. With a span
+//! around each order (`tasks/names`) all 12 carry their own number, also those that are logged in a span inside of
+//! it. The lines are printed when a variant has ended.
 //!
 //! asyncio: logging, contextvars, ContextVar, LoggerAdapter
 //!
@@ -16,11 +16,11 @@
 //! async def serves(n): order.set(n); logging.info("accepted")
 //! ```
 //!
-//! Not the same: a task has a copy of a context, in which a `ContextVar` is set; `tokio::task_local!` belongs to a
-//! task, too. A span belongs to a future, so it also tells apart what one task polls in turns, as here. A `logging`
-//! handler gets a record, with what a filter has added to it. A `tracing` subscriber is told of each span with its
-//! fields, and of each event with the spans around it; here it is `Log`, and `tracing_subscriber::fmt()` is one that
-//! prints.
+//! Not the same: a task has a copy of a context, in which a `ContextVar` is set. A span belongs to a future, so it
+//! also tells apart what one task polls in turns, as here. A value of `tokio::task_local!` does, too
+//! (`streams/task-local`). A `logging` handler gets a record, with what a filter has added to it. A `tracing`
+//! subscriber is told of each span with its fields, and of each event with the spans around it; here it is `Log`, and
+//! `tracing_subscriber::fmt()` is one that prints.
 
 use std::{cell::Cell, fmt::Debug, sync::mpsc};
 
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_variable_for_all_has_the_number_of_whoever_came_last() {
+    async fn a_variable_for_all_has_the_number_of_the_order_that_began_last() {
         let t = Timings::of(run).await;
         let shared = &t["the order in a variable"];
         assert_eq!(*shared.count("lines"), 12);

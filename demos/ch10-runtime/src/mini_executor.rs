@@ -18,9 +18,9 @@
 //! ```
 //!
 //! Not the same: asyncio's loop is timers, sockets, signals and threads in one, and its libraries need that loop. In
-//! Rust `poll` is given a waker, and no loop; what a future waits for has to call the waker. A channel of
-//! async-channel does so on any executor, a timer of tokio only with its runtime. `wake` may be called by any thread,
-//! as `call_soon_threadsafe`. Here a panic ends `block_on`; asyncio and tokio keep it for who awaits the task.
+//! Rust `poll` is given a waker (`runtime/waker`), and no loop. A channel of async-channel calls it on any executor,
+//! a timer of tokio only in its runtime. `wake` may be called by any thread, like `call_soon_threadsafe`. Here a
+//! panic ends `block_on`; asyncio and tokio keep it for the one who awaits the task.
 
 use std::{panic, thread};
 
@@ -211,7 +211,7 @@ pub mod executor {
         }
     }
 
-    /// A task's result, once it is there, and the waker of who waits for it.
+    /// A task's result, once it is there, and the waker of the task that waits for it.
     type Done<T> = (Cell<Option<T>>, Cell<Option<Waker>>);
 
     /// When it is dropped the task goes on.

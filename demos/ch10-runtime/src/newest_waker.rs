@@ -1,9 +1,10 @@
 //! # Which waker: the one of the last poll
 //!
-//! A future can come to another task between two polls. Here one task polls the glue once and hands it to a second
-//! one, which awaits it; the glue is dry after 1 tick. If the future has kept the waker of its first poll, that wakes
-//! a task which has ended, and the second one is never woken: it still waits at the end of 3 ticks. If each poll puts
-//! its waker in the place of the last one, the second task is woken. `AtomicWaker` of futures-util is such a place.
+//! A future can come to another task between two polls. Here one task polls the glue of `runtime/waker` once and
+//! hands it to a second one, which awaits it; the glue is dry after 1 tick. If the future has kept the waker of its
+//! first poll, that waker wakes a task which has ended, and the second one is never woken: it still waits at the end
+//! of 3 ticks. If each poll puts its waker in the place of the last one, the second task is woken. `AtomicWaker` of
+//! futures-util is such a place.
 //!
 //! asyncio: Future.add_done_callback, Future.set_result
 //!
@@ -15,8 +16,9 @@
 //! ```
 //!
 //! Not the same: an asyncio Future has a callback for each task that waits for it, so it wakes all of them. A Rust
-//! future has one owner at a time, and `poll` asks it to wake the task that polled it last, and no other. Whatever
-//! several tasks can wait for at once, such as tokio's `Notify`, gives each of them a future of its own.
+//! future has one owner at a time, and `poll` asks it to wake the task that polled it last, and no other. A type that
+//! several tasks can wait for at once, such as tokio's `Notify` (`sync/event`), gives each of them a future of its
+//! own.
 
 use std::{
     future::poll_fn,
@@ -96,7 +98,7 @@ impl<K: Keeps> Glue<K> {
     }
 }
 
-/// A place for the waker that whoever sets the glue is to call.
+/// A place for the waker that is called when the glue is set.
 trait Keeps: Send + Sync + 'static {
     fn keep(&self, this: &Waker);
     fn wake_it(&self);

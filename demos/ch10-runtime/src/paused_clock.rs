@@ -1,11 +1,11 @@
 //! # A paused clock: an hour's wait in a test, in no time
 //!
-//! Glue dries for an hour. On a paused clock that takes less than a second, and inside the runtime it is exactly an
-//! hour: when every task waits, the clock jumps to the next timer. While a task has work the clock stands still: 1
-//! 000 strokes fit into a wait of 1 tick. `advance` jumps over the timers on its way: of two coats that dry for 1
-//! tick each, one after the other, 2 are dry after a sleep of 2.5 ticks, and 1 after an advance by 2.5. What is
-//! outside the runtime has another clock. A job of `spawn_blocking` holds the paused one still, and answers within a
-//! limit of an hour. A thread of your own doesn't: the hour is over before it answers.
+//! Glue dries for an hour. On a paused clock, the one of `--virtual`, that takes less than a second, and inside the
+//! runtime it is exactly an hour: when every task waits, the clock jumps to the next timer. While a task has work the
+//! clock stands still: 1 000 strokes of a busy task fit into a wait of 1 tick. `advance` jumps over the timers on its
+//! way: of two coats that dry for 1 tick each, one after the other, 2 are dry after a sleep of 2.5 ticks, and 1 after
+//! an advance by 2.5. What is outside the runtime has another clock. A job of `spawn_blocking` holds the paused one
+//! still, and answers within a limit of an hour. A thread of your own doesn't: the hour is over before it answers.
 //!
 //! asyncio: loop.time, unittest.IsolatedAsyncioTestCase
 //!

@@ -1,12 +1,13 @@
 //! # `Pin`: what stays where it is, and what may still move
 //!
 //! The variables of an `async fn` are part of its future, and one of them may be a reference to another. If such a
-//! future were moved, that reference would dangle. So it may be moved until it is pinned, and it is polled only when
-//! it is: before its first poll it has been in 2 places. Afterwards the future and its board stay in 1 place. `pin!`
-//! keeps it in this function, `Box::pin` on the heap, where its box may still move: 2 places of the box, 1 of the
-//! future. A task's handle has no reference into itself (`Unpin`): it moves after a poll, too. What is pinned can be
-//! polled by reference, and so kept across the rounds of a `select!`: a closing time at tick 5 comes after 2 boards.
-//! Created again in each round it never comes, and all 4 are sawn in 8 ticks.
+//! future were moved, that reference would dangle. So it has to be pinned before its first poll, and may be moved
+//! only until then: here it has been in 2 places. Afterwards the future, and a board in it, stay in 1 place. `pin!`
+//! keeps the future in this function, `Box::pin` on the heap, where its box may still move: 2 places of the box, 1 of
+//! the future. A task's handle holds no reference into itself (it is `Unpin`), so it moves after a poll, too. What is
+//! pinned can be polled by reference, and so kept across the rounds of a loop around `select!` (`tasks/select`): a
+//! closing time at tick 5 comes after 2 boards. Made anew in each round it never comes, and all 4 are sawn in 8
+//! ticks.
 //!
 //! asyncio: coroutine
 //!

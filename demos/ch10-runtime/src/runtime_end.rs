@@ -1,10 +1,10 @@
 //! # The end of a runtime: what it drops, and what it waits for
 //!
-//! When a runtime is dropped, each of its tasks is dropped at the `.await` it has reached: 1 task is cancelled. A
-//! blocking job that a thread has begun can't be dropped, so the drop waits for it, 4 ticks, and 1 job is done.
-//! `shutdown_timeout` waits 1 tick at most, `shutdown_background` not at all: 0 jobs done by then. A runtime that is
-//! dropped inside another one panics, since the wait would block that one's thread; `shutdown_background` is the end
-//! that works there.
+//! When a runtime is dropped, each of its tasks is dropped at the `.await` it has reached, as in
+//! `basics/entry-point`: 1 task is cancelled. A blocking job that a thread has begun can't be ended
+//! (`executors/abort-blocking`), so the drop waits for it, 4 ticks, and 1 job is done. `shutdown_timeout` waits 1
+//! tick at most, `shutdown_background` not at all: 0 jobs done by then. A runtime that is dropped inside another one
+//! panics, since the wait would block that one's thread; `shutdown_background` is the end that works there.
 //!
 //! asyncio: loop.close, Runner.close, shutdown_default_executor
 //!
@@ -18,9 +18,10 @@
 //! ```
 //!
 //! Not the same: a task that Python cancels at the end may still clean up with an `await`, and the end waits for it;
-//! a task that tokio drops runs its `Drop`s and no more. Python gives the threads five minutes since 3.12; the drop
-//! of a tokio runtime waits as long as they take. `loop.close` of a loop that is running raises RuntimeError. The
-//! panic here is about another case: the runtime that is dropped isn't running, and the one around it is.
+//! a task that tokio drops runs its `Drop`s and no more. Python gives the threads five minutes since 3.12, and waits
+//! for them once more when the program exits. The drop of a tokio runtime waits as long as they take; the end of a
+//! Rust program waits for none. `loop.close` of a loop that is running raises RuntimeError. The panic here is about
+//! another case: the runtime that is dropped isn't running, and the one around it is.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},

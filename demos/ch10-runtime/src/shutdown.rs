@@ -5,7 +5,7 @@
 //! of 4 ticks it finishes the 4 short ones, aborts the 2 long ones, and ends at tick 5.5. Each time accepted =
 //! finished + aborted. The 2 jobs that come while it waits are refused, so their customers can go elsewhere.
 //! Kubernetes, for one, kills a process 30 s after it has asked it to end, unless told otherwise: the grace has to be
-//! shorter than that.
+//! shorter than that. `queues/graceful-drain` does this to a queue, `http/server` to a server.
 //!
 //! asyncio: Event, wait, Task.cancel, add_done_callback
 //!

@@ -1,10 +1,11 @@
 //! # Signals: SIGINT and SIGTERM are events, and exit codes
 //!
-//! A process that doesn't listen is ended by SIGTERM where it stands: of 6 accepted jobs it finishes 0 and aborts 0,
-//! and it has no exit code. One that listens has an event to wait for. It finishes 4 jobs, aborts 2 that take too
-//! long, and says by its exit code why it ended, 128 plus the number of the signal: 143 after SIGTERM, which service
-//! managers send, and 130 after SIGINT, which is Ctrl-C. A second SIGINT changes none of these numbers: once tokio
-//! listens to a signal, the system doesn't end the process for it any more, whether a task waits for it or not.
+//! A process that doesn't listen is ended by SIGTERM where it stands: of the 6 jobs that it has accepted
+//! (`runtime/shutdown`) it finishes 0 and aborts 0, and it has no exit code. One that listens has an event to wait
+//! for. It finishes 4 jobs, aborts 2 that take too long, and says by its exit code why it ended, 128 plus the number
+//! of the signal: 143 after SIGTERM, which service managers send, and 130 after SIGINT, which is Ctrl-C. A second
+//! SIGINT changes none of these numbers: once tokio listens to a signal, the system doesn't end the process for it
+//! any more, whether a task waits for it or not.
 //!
 //! asyncio: loop.add_signal_handler, Runner, KeyboardInterrupt, SIGINT, SIGTERM
 //!
@@ -19,9 +20,9 @@
 //! ```
 //!
 //! Not the same: without a handler, Ctrl-C cancels the main task of `asyncio.run`, so every `finally` runs, and the
-//! run ends in KeyboardInterrupt; a second Ctrl-C raises that at once. In Rust it ends the process as SIGTERM does,
-//! which is what SIGTERM does in Python, too. `remove_signal_handler` gives the signal back to Python; what tokio has
-//! installed stays until the process ends.
+//! run ends in KeyboardInterrupt; a second Ctrl-C raises that at once. In Rust Ctrl-C ends the process where it
+//! stands, as SIGTERM does in both languages. `remove_signal_handler` gives the signal back to Python; what tokio has
+//! installed stays until the process ends. To send a signal to a process is in `executors/terminate`.
 
 use std::{
     io::{self, Write},

@@ -22,7 +22,7 @@
 //! that, and `--slow 50ms` names each poll of 50 ms or longer, in every lesson. In a program of your own
 //! `tracing-subscriber` prints a line at both ends of each poll (`FmtSpan::ACTIVE`). Its `FmtSpan::CLOSE` adds the
 //! polls of a span up, so the two variants would look the same. tokio-console lists tasks while they run, and warns
-//! of one that doesn't yield in its first poll (`console`).
+//! of one that doesn't yield in its first poll (`runtime/console`).
 
 use std::{thread, time::Duration};
 
@@ -118,8 +118,8 @@ fn count(t: &mut Timings, label: &str, day: &Day) {
     let slowest = format!("{}, {} polls", slowest.label, slowest.polls.len());
     t.count("late, ms", in_ms(&day.late));
     t.count("busy, ms", in_ms(&[day.busy]));
-    t.count("longest polls, ms", in_ms(&longest));
-    t.count("longest of", slowest);
+    t.count("longest poll of each, ms", in_ms(&longest));
+    t.count("the longest", slowest);
 }
 
 fn in_ms(times: &[Duration]) -> String {
@@ -145,8 +145,8 @@ mod tests {
         let t = Timings::of(run).await;
         let held = &t["in one poll"];
         // It begins to wait in one poll, and does all the rest in the other.
-        assert_eq!(*held.count("longest of"), "works(3), 2 polls");
-        assert!(ms(held, "longest polls, ms")[2] >= ticks(2));
+        assert_eq!(*held.count("the longest"), "works(3), 2 polls");
+        assert!(ms(held, "longest poll of each, ms")[2] >= ticks(2));
     }
 
     #[tokio::test]

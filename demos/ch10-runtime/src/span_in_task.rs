@@ -1,8 +1,8 @@
 //! # A spawned task leaves its caller's span behind
 //!
-//! Two orders are worked on, and each spawns a task that saws. What the task logs stands in no span, so it has no
-//! order: 0 of 2 lines. With `in_current_span` the future takes the span along, and 2 of 2 lines stand in the span of
-//! their order, each in its own.
+//! Two orders are worked on, each in a span (`runtime/logging`), and each spawns a task that saws. What the task logs
+//! stands in no span, so it has no order: 0 of 2 lines. With `in_current_span` the future takes the span along, and 2
+//! of 2 lines stand in the span of their order, each in its own.
 //!
 //! asyncio: contextvars, copy_context, create_task
 //!
@@ -14,9 +14,9 @@
 //! ```
 //!
 //! Not the same: `create_task` copies the context, whether the task belongs to its caller or outlives it.
-//! `tokio::spawn` copies nothing, and the program says which span a task belongs to: `in_current_span` for that of
-//! the caller, `instrument(span)` for any other. In the narration the second column is the span a line was said in:
-//! empty in the first variant.
+//! `tokio::spawn` copies nothing, neither a span nor a task-local value (`streams/task-local`). The program says
+//! which span a task belongs to: `in_current_span` for that of the caller, `instrument(span)` for any other. In the
+//! narration the second column is the span a line was said in: empty in the first variant.
 
 use anyhow::Result;
 use timing::{Timings, law::max, report::Variant, ticks};

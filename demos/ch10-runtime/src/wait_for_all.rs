@@ -1,9 +1,9 @@
 //! # Waiting for all tasks, from inside one of them
 //!
-//! Three jobs take 1, 2 and 3 ticks, and a fourth task closes the shop when all are done. A `TaskTracker` knows when
-//! that is: after 3 ticks. If the fourth task is tracked, too, it is one of those it waits for: the jobs are done
-//! after 3 ticks, and it still waits when the deadline of 5 has come, with 1 task in the tracker. Nothing is
-//! reported: a wait for oneself looks like any other.
+//! Three jobs take 1, 2 and 3 ticks, and a fourth task closes the shop when all are done. A `TaskTracker`
+//! (`tasks/task-group`) knows when that is: after 3 ticks. If the fourth task is tracked, too, it waits for itself as
+//! well: the jobs are done after 3 ticks, and it still waits when the deadline of 5 has come, with 1 task in the
+//! tracker. Nothing is reported: a wait for oneself looks like any other.
 //!
 //! asyncio: all_tasks, current_task, gather
 //!

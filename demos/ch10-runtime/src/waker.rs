@@ -1,10 +1,11 @@
 //! # What a future does under `await`: `poll`, and a waker
 //!
-//! A future has one function, `poll`. It says Ready, with the result, or Pending: then nothing polls it again until
-//! its waker is called. Polled by hand, the glue below says Pending, Pending, Ready. Under `.await`, with its waker
-//! kept for whoever sets it, it takes 2 polls, however long it dries. Without a waker it is polled once, and is still
-//! awaited at the end of 3 ticks, though it was dry after 1. A future that wakes itself at once needs nobody to wake
-//! it, and is polled again and again: 101 times for 100 turns of another task. `poll_fn` makes a future of a closure.
+//! A future has one function, `poll`. It says Ready, with the result, or Pending; then nothing polls it again until
+//! its waker is called. Polled by hand, the glue below says Pending, Pending, Ready. Under `.await` it takes 2 polls,
+//! however long it dries: the first one keeps the waker, and the call that sets the glue dry calls it. If the waker
+//! isn't kept, the glue is polled once, and is still awaited at the end of 3 ticks, though it was dry after 1. A
+//! future that wakes itself at once needs nobody else to wake it, and is polled again and again: 101 times for 100
+//! turns of another task. `poll_fn` makes a future of a closure.
 //!
 //! asyncio: Future.set_result, __await__, call_soon_threadsafe
 //!
@@ -16,9 +17,9 @@
 //! ```
 //!
 //! Not the same: in asyncio the Future has a list of callbacks, so it wakes all who await it, and no code of yours
-//! has to think of it. In Rust each future keeps wakers as its author has written it. `set_result` belongs into the
-//! loop's thread, and another thread needs `call_soon_threadsafe`; a `Waker` can be called in any thread, and that is
-//! how `runtime/mini-executor` is woken by one.
+//! has to think of it. In Rust each future keeps wakers as its author has written it. `set_result` has to be called
+//! in the loop's thread, and another thread needs `call_soon_threadsafe`. A `Waker` can be called in any thread, as
+//! one does in `runtime/mini-executor`. A stream has a `poll_next` of the same kind (`streams/iterator`).
 
 use std::{
     future::poll_fn,

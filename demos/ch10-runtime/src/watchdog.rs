@@ -1,10 +1,10 @@
 //! # Ctrl-C when the loop is blocked: a thread listens
 //!
-//! A task that waits for a signal needs the loop. While another task blocks it, SIGINT doesn't end the process, which
-//! is still there 10 ticks later. A thread with a runtime of its own isn't held up. It passes the signal on to the
-//! loop, and if that doesn't answer within 2 ticks, it ends the process, with exit code 130. A loop that answers gets
-//! its 4 ticks of grace, and finishes 4 of its 6 jobs. The thread goes on listening, so that a second SIGINT ends the
-//! process at once, with 0 jobs finished.
+//! A task that waits for a signal (`runtime/signals`) needs the loop. While another task blocks it, SIGINT doesn't
+//! end the process, which is still there 10 ticks later. A thread with a runtime of its own isn't blocked. It passes
+//! the signal on to the loop, and if the loop doesn't answer within 2 ticks, it ends the process, with exit code 130.
+//! A loop that answers gets its 4 ticks of grace, and finishes 4 of its 6 jobs. The thread goes on listening, so that
+//! a second SIGINT ends the process at once, with 0 jobs finished.
 //!
 //! asyncio: loop.add_signal_handler, signal.signal, call_soon_threadsafe, os._exit
 //!
@@ -20,8 +20,8 @@
 //!
 //! Not the same: `add_signal_handler` waits for the loop, as a task does here. A handler of `signal.signal` doesn't:
 //! the interpreter calls it in the main thread, between two instructions. `asyncio.run` has one of that kind, so its
-//! second Ctrl-C raises KeyboardInterrupt also in a loop that Python code blocks; only a call into C that doesn't
-//! return holds it up. Compiled code has no such place between two instructions, and needs the thread.
+//! second Ctrl-C raises KeyboardInterrupt also in a loop that Python code blocks, but not while a call into C doesn't
+//! return. Compiled code has no such place between two instructions, and needs the thread.
 
 use std::{process::exit, thread};
 

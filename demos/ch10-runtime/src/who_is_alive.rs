@@ -15,8 +15,8 @@
 //!
 //! Not the same: `all_tasks` has the task of `main` in it. What `block_on` runs is no task: `looks` runs there, and
 //! isn't among the 2. `current_task` gives the task, which has a name and can be cancelled, or None outside a task;
-//! `task::id()` gives a number, the one that its handle has, and panics outside a task, where `task::try_id()` is
-//! None.
+//! `task::id()` gives a number, the one that its handle has (`tasks/names`), and panics outside a task, where
+//! `task::try_id()` is None.
 
 use std::{
     collections::BTreeSet,

@@ -1,10 +1,11 @@
 //! # tokio's budget: 128 items, then somebody else
 //!
 //! A task takes 10 000 boards that are all there already, so no `.await` of it has a reason to wait. From a channel
-//! of tokio it takes 128 in a poll: then `recv` says Pending, although a board is there, and a sweeper, another task,
-//! has its turn: 78 turns before the last board. A stream from elsewhere knows nothing of this budget: 10 000 boards
-//! in one poll, and 0 turns for the sweeper. A `yield_now` after every 100 boards gives it 100 turns, a
-//! `consume_budget` for each board 78. `unconstrained` takes the budget away, and the turns with it.
+//! of tokio it takes 128 in a poll. Then its budget for this poll is used up: `recv` says Pending, although a board
+//! is there, and a sweeper, another task, has its turn: 78 of them before the last board. A stream from elsewhere
+//! knows nothing of this budget: 10 000 boards in one poll, and 0 turns for the sweeper. A `yield_now` after every
+//! 100 boards gives it 100 turns, a `consume_budget` for each board 78. `unconstrained` takes the budget away, and
+//! the turns with it.
 //!
 //! asyncio: sleep(0), Queue.get
 //!
@@ -17,7 +18,7 @@
 //!
 //! Not the same: asyncio has no budget. A `get` of a queue with something in it doesn't suspend, so a consumer keeps
 //! the loop as long as there are items; what helps is the `sleep(0)`. In tokio a `yield_now` is needed where nothing
-//! of tokio's is awaited, as in `basics/await-without-yield`.
+//! of tokio's is awaited, as in `basics/await-without-yield`. What one costs is in `runtime/yield-cost`.
 
 use std::{
     future::poll_fn,

@@ -1,10 +1,10 @@
 //! # `yield_now` is not the price of a switch
 //!
 //! In each row tasks get 10 000 turns on `current_thread`. A turn costs some tens of ns if the task wakes itself, and
-//! of the order of 100 if two tasks wake each other by messages (ping-pong). A task that gives up its turns with
-//! `yield_now` pays about 1 µs for each, several times as much: before its next turn the runtime asks the system
-//! about sockets and timers. In a runtime that has neither (no driver) it pays about what a turn of ping-pong costs.
-//! So a loop of `yield_now` measures the system, not the scheduler.
+//! of the order of 100 if two tasks wake each other by messages (ping-pong, as in `runtime/flavours`). A task that
+//! gives up its turns with `yield_now` pays about 1 µs for each, several times as much: before its next turn the
+//! runtime asks the system about sockets and timers. In a runtime that has neither (no driver) it pays about what a
+//! turn of ping-pong costs. So a loop of `yield_now` measures the system, not the runtime's switch from task to task.
 //!
 //! asyncio: sleep(0), uvloop
 //!

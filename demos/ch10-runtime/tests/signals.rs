@@ -70,7 +70,7 @@ async fn gets(
     sleep(after).await;
     let id = Pid::from_raw(worker.id().cast_signed()).unwrap();
     kill_process(id, signal).unwrap();
-    // Up to the end of the pipe: whoever else had it open would hold this up.
+    // Up to the end of the pipe: another process that had it open would keep this waiting.
     let mut rest = String::new();
     notes.read_to_string(&mut rest).unwrap();
     let notes = rest.lines().map(str::to_owned).collect();
