@@ -20,8 +20,8 @@
 //! ```
 //!
 //! Not the same: uvloop is the same loop written anew, and takes the place of asyncio's. tokio has no other loop to
-//! take its place. Its flavours differ in which threads run the tasks: beside each fan-out stands on how many its
-//! tasks ran.
+//! take its place. Its flavours differ in which threads run the tasks: the count beside each fan-out tells on how
+//! many its tasks ran.
 
 use std::{
     collections::HashSet,

@@ -17,7 +17,7 @@
 //! ```
 //!
 //! Not the same: a task has a copy of a context, in which a `ContextVar` is set. A span belongs to a future, so it
-//! also tells apart what one task polls in turns, as here. A value of `tokio::task_local!` does, too
+//! also tells apart what one task polls in turns, as here; a value of `tokio::task_local!` does, too
 //! (`streams/task-local`). A `logging` handler gets a record, with what a filter has added to it. A `tracing`
 //! subscriber is told of each span with its fields, and of each event with the spans around it; here it is `Log`, and
 //! `tracing_subscriber::fmt()` is one that prints.

@@ -22,7 +22,7 @@
 //! Not the same: without a handler, Ctrl-C cancels the main task of `asyncio.run`, so every `finally` runs, and the
 //! run ends in KeyboardInterrupt; a second Ctrl-C raises that at once. In Rust Ctrl-C ends the process where it
 //! stands, as SIGTERM does in both languages. `remove_signal_handler` gives the signal back to Python; what tokio has
-//! installed stays until the process ends. To send a signal to a process is in `executors/terminate`.
+//! installed stays until the process ends. `executors/terminate` is about the process that sends the signal.
 
 use std::{
     io::{self, Write},

@@ -18,8 +18,8 @@
 //!
 //! Not the same: in asyncio the Future has a list of callbacks, so it wakes all who await it, and no code of yours
 //! has to think of it. In Rust each future keeps wakers as its author has written it. `set_result` has to be called
-//! in the loop's thread, and another thread needs `call_soon_threadsafe`. A `Waker` can be called in any thread, as
-//! one does in `runtime/mini-executor`. A stream has a `poll_next` of the same kind (`streams/iterator`).
+//! in the loop's thread, and another thread needs `call_soon_threadsafe`. A `Waker` can be called in any thread:
+//! `runtime/mini-executor` is woken by one. A stream has a `poll_next` of the same kind (`streams/iterator`).
 
 use std::{
     future::poll_fn,
