@@ -197,7 +197,7 @@ fn count(t: &mut Timings, desks: &[Arc<Desk>]) {
     t.count("drops", drops.sum::<usize>());
     for desk in desks {
         let lost = desk.drops.load(Relaxed) - desk.sent.load(Relaxed); // a ledger holds one loan
-        t.count(format!("lost: {:?}", desk.ending), lost);
+        t.count(format!("lost: {:?}", desk.ending), lost); // as in "lost: Error"
     }
 }
 
