@@ -1,8 +1,8 @@
 //! # Fifty URLs through a client with a hidden cap
 //!
-//! Fifty requests at once take one tick, as ten do. Through a client that opens at most ten connections to a host
-//! they take five: forty of them wait inside the client, where neither the server nor the calling code sees them.
-//! aiohttp has such a cap, of 100 connections: its 101st request waits, and nothing says so.
+//! Fifty requests at once take 1 tick, as ten do. Through a client that opens at most 10 connections to a host they
+//! take 5: 40 of them wait inside the client, where neither the server nor the calling code sees them. aiohttp has
+//! such a cap, of 100 connections: its 101st request waits, and nothing says so.
 //!
 //! asyncio: aiohttp.TCPConnector, aiohttp.ClientSession, gather
 //!
@@ -14,9 +14,9 @@
 //!     pages = await asyncio.gather(*(fetch(session, url) for url in urls))
 //! ```
 //!
-//! Not the same: reqwest has no such cap. Fifty requests at once open fifty connections, and enough of them exhaust
-//! the file descriptors of one side. The bound is yours to set, and visible where you set it: here a semaphore in
-//! front of the client.
+//! Not the same: reqwest has no such cap, whatever its pool keeps (`http/limit`). Fifty requests at once open fifty
+//! connections, and enough of them exhaust the file descriptors of one side (`pitfalls/unbounded` counts what a
+//! server refuses). The bound is yours to set, and visible where you set it: here a semaphore in front of the client.
 
 use anyhow::Result;
 use futures_util::future::try_join_all;
@@ -60,20 +60,20 @@ async fn fetch(page: u32, client: &Capped, url: &str) -> Result<usize> {
 /// A client that has at most so many requests under way, and therefore opens at most so many connections.
 struct Capped {
     client: Client,
-    slots: Semaphore,
+    permits: Semaphore,
 }
 
 impl Capped {
     fn new(client: Client, connections: u32) -> Self {
         Self {
             client,
-            slots: Semaphore::new(connections as usize),
+            permits: Semaphore::new(connections as usize),
         }
     }
 
     async fn get(&self, url: &str) -> Result<usize> {
         // Held until the body is read: until then the connection can't carry another request.
-        let _slot = self.slots.acquire().await?;
+        let _permit = self.permits.acquire().await?;
         let response = self.client.get(url).send().await?.error_for_status()?;
         Ok(response.bytes().await?.len())
     }

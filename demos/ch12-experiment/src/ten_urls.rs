@@ -1,8 +1,8 @@
 //! # Ten URLs: one at a time, all at once, five at once
 //!
-//! Ten pages, and the server takes one tick to answer each. Fetched one at a time, they take ten ticks, all at once
-//! one tick, five at once two: 10 : 1 : 2. The client uses one thread throughout, and neither side works faster in
-//! one variant than in another: the variants differ only in how many waits overlap.
+//! Ten pages, and the server takes 1 tick to answer each. Fetched one at a time they take 10 ticks, all at once 1,
+//! five at once 2: 10 : 1 : 2. The client uses one thread throughout, and neither side works faster in one variant
+//! than in another: the variants differ only in how many waits overlap.
 //!
 //! asyncio: aiohttp, gather, Semaphore
 //!
@@ -17,10 +17,10 @@
 //! pages = await asyncio.gather(*(fetch(session, url) for url in urls))
 //! ```
 //!
-//! Not the same: `gather` wraps every coroutine in a task and starts them all, so a bound has to stand inside each of
-//! them, as a semaphore. `buffer_unordered(5)` bounds them from outside: it takes futures from an iterator and
+//! Not the same: `gather` makes a task of every coroutine, and all of them begin, so a bound has to stand inside each
+//! of them, as a semaphore. `buffer_unordered(5)` bounds them from outside: it takes futures from an iterator and
 //! doesn't take the sixth before one of five is done. As its name says, it doesn't keep their order; `buffered(5)`
-//! does.
+//! does (`streams/unordered`).
 
 use anyhow::Result;
 use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};
@@ -39,7 +39,7 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     let server = Server::choose(options.server.as_ref(), t).await?;
     let url = &server.slow_page(1);
 
-    // One client for everything. It keeps its connections open, and a later request uses them again.
+    // One client for everything, so that a later request uses the connections of earlier ones (`http/reuse-client`).
     let client = &server.client()?;
     info!("{urls} × GET {url}");
 

@@ -1,8 +1,9 @@
 //! # The same experiment on threads
 //!
-//! Ten requests on ten threads take about a tick, as they do on one thread with an event loop. Fifty on fifty threads
-//! take a little more, and nowhere near fifty ticks: all fifty are in flight at once. Waits overlap either way; what
-//! comes on top is the work of starting and connecting. For some dozens of requests it is no question of speed.
+//! Ten requests on 10 threads take about a tick, as they do on one thread with an event loop. Fifty on 50 threads
+//! take a little more, and nowhere near 50 ticks: all 50 are in flight at once. Waits overlap either way; what comes
+//! on top is the work of starting and connecting. For some dozens of requests it is no question of speed.
+//! `executors/models` measures what thousands of threads and tasks cost.
 //!
 //! asyncio: ThreadPoolExecutor, requests
 //!

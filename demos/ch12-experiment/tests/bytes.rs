@@ -6,13 +6,16 @@ use timing::{
     memory::Usage,
     report::{Report, Value},
 };
-use tokio::{task::yield_now, time::sleep};
+use tokio::{
+    task::yield_now,
+    time::{Sleep, sleep},
+};
 
 const TASKS: usize = 10_000;
 
 /// Bare tokio: a sleep, the task around it, and its handle. Alone in this process, so that nobody else allocates.
 #[tokio::test]
-async fn bytes_a_task_are_within_five_percent_of_bare_tokio() {
+async fn bytes_a_task_are_those_of_bare_tokio_within_five_percent_and_fewer_in_one_task() {
     let before = Usage::now();
     let tasks: Vec<_> = (0..TASKS)
         .map(|_| tokio::spawn(sleep(timing::ticks(1))))
@@ -26,16 +29,23 @@ async fn bytes_a_task_are_within_five_percent_of_bare_tokio() {
         .output()
         .unwrap();
     let report: Report = serde_json::from_slice(&output.stdout).unwrap();
-    let variant = report.lessons[0]
-        .variants
-        .iter()
-        .find(|variant| variant.label == "10000 tasks");
-    let Value::Whole(bytes) = *variant.unwrap().count("bytes each") else {
-        panic!("no bytes")
+    let count = |label: &str, what| {
+        let mut variants = report.lessons[0].variants.iter();
+        let variant = variants.find(|variant| variant.label == label).unwrap();
+        match variant.count(what) {
+            Value::Whole(bytes) => *bytes,
+            other => panic!("{other:?} is no number of bytes"),
+        }
     };
+    let bytes = count("10000 tasks", "bytes each");
     let ratio = bytes as f64 / bare;
     assert!(
         (0.95..1.05).contains(&ratio),
         "{bytes} bytes in the lesson, {bare} bare"
     );
+
+    // In one task each has no more than its future and the place for it.
+    assert!(count("10000 in one task", "bytes each") < bytes);
+    let sleep = i64::try_from(size_of::<Sleep>()).unwrap();
+    assert_eq!(count("10000 tasks", "of which Sleep"), sleep);
 }
