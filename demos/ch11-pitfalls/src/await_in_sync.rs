@@ -2,13 +2,14 @@
 //!
 //! A report needs the stock, and the stock is an async call. The report is a plain `fn`, so its `.await` is refused:
 //! E0728, and there is no program. `.await` suspends the function that it stands in, and a plain function can't be
-//! suspended. Two cures read "12 left" after 1 tick: the report becomes an `async fn`, or it stays a plain `fn` and
-//! gets the number from a caller who has waited for it.
+//! suspended (`basics/await-suspends`). Two cures read "12 left" after 1 tick: the report becomes an `async fn`, or
+//! it stays a plain `fn` and gets the number from a caller who has waited for it.
 //!
 //! asyncio: SyntaxError
 //!
 //! How to see it: error E0728 of the compiler. `compile_fail/await_in_sync.rs` is the wrong form.
-//! Cured in: `executors/sync-to-async` and `executors/bridge`, for a `fn` that has to wait and stay a `fn`.
+//!
+//! Cured in: this lesson; for a `fn` that has to wait and stay a `fn`: `executors/sync-to-async`, `executors/bridge`
 //!
 //! ```python
 //! # def report(): return f"{await stock()} left"    # SyntaxError: 'await' outside async function
@@ -43,7 +44,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     Ok(())
 }
 
-/// Whoever calls this has to be async as well, up to the function that the runtime drives.
+/// Its callers have to be async as well, up to the function that the runtime drives.
 #[instrument(ret)]
 async fn report() -> String {
     format!("{} left", stock().await) // <- the difference: in an `async fn`

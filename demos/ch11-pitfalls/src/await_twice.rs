@@ -10,7 +10,8 @@
 //! asyncio: coroutine, cannot reuse already awaited coroutine
 //!
 //! How to see it: error E0382 of the compiler. `compile_fail/await_twice.rs` is the wrong form.
-//! Cured in: `basics/awaitables`; `tasks/retry`, where every attempt needs a future of its own.
+//!
+//! Cured in: `basics/awaitables`; `tasks/retry`, where every attempt needs a future of its own
 //!
 //! ```python
 //! price = look_up()
@@ -20,7 +21,7 @@
 //!
 //! Not the same: Python finds it at run time, when the second `await` is reached; a Task may be awaited again and
 //! again. In Rust a `JoinHandle` is moved by `.await` like any future. Through a reference to a pinned future, as in
-//! a loop around `select!`, a second `.await` compiles, and the future of an `async fn` panics.
+//! a loop around `select!` (`runtime/pin`), a second `.await` compiles, and the future of an `async fn` panics.
 
 use std::cell::Cell;
 

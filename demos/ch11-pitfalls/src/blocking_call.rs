@@ -1,18 +1,19 @@
 //! # A blocking call, three calls down
 //!
 //! A shop confirms an order. For that it needs an invoice, the invoice needs a number, and the last number stands in
-//! a file that a backup program has locked for 2 ticks. `File::lock` blocks its thread, the loop's only one: a ticker
-//! that is due every 10 ms gets 0 turns, the longest gap is the whole job, and all that time a server would answer
-//! nobody. With the same call in `spawn_blocking` the order takes 2 ticks as before, and the ticker gets its turns.
+//! a file that a backup program has locked for 2 ticks. `File::lock` blocks the loop's only thread: a ticker that is
+//! due every 10 ms gets 0 turns, the longest gap is the whole job, and all that time a server would answer nobody.
+//! With the same call in `spawn_blocking` the order takes 2 ticks as before, and the ticker gets its turns.
 //!
 //! asyncio: to_thread, fcntl.flock
 //!
 //! real clock: it blocks a thread
 //!
-//! How to see it: in the timeline `invoice` is a solid bar, and the line below it names the poll; in a program of
-//! your own nothing does. `clippy::disallowed_methods` is on by default, but finds only what a `clippy.toml` names.
+//! How to see it: in the timeline `invoice` is a solid bar, and the line below it names the poll. A program of your
+//! own shows neither unless you ask for it: `runtime/slow-poll`. `clippy::disallowed_methods` is on by default, but
+//! finds only what a `clippy.toml` names.
 //!
-//! Cured in: `executors/blocking-io`, `runtime/slow-poll`
+//! Cured in: `executors/blocking-io`
 //!
 //! ```python
 //! # invoice() calls next_number(), and that calls fcntl.flock()

@@ -9,7 +9,8 @@
 //!
 //! How to see it: error E0597 of the compiler; E0521 where the label is itself a parameter `&str`, E0373 for an
 //! `async` block without `move`. The wrong form is `compile_fail/borrow_in_spawn.rs`.
-//! Cured in: `tasks/what-spawn-asks`; `tasks/join` for futures in one task.
+//!
+//! Cured in: `tasks/what-spawn-asks`; `tasks/join` for futures in one task
 //!
 //! ```python
 //! async def ship(label):
@@ -41,7 +42,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     moved.await?;
 
     let given_up = ship_and_give_up("fragile".to_owned());
-    t.time("the same, cancelled", exactly(1.5), given_up).await;
+    t.time("moved, and cancelled", exactly(1.5), given_up).await;
 
     let label = "fragile".to_owned();
     let borrowed = t.time("borrowed, in one task", max([1, 1]), ship_two(label));
@@ -96,7 +97,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_task_goes_on_when_the_function_that_awaits_it_is_cancelled() {
         let t = Timings::of(run).await;
-        let cancelled = &t["the same, cancelled"];
+        let cancelled = &t["moved, and cancelled"];
         assert_eq!(cancelled.lane("ship_moving").ended, Ended::Cancelled);
         assert_eq!(cancelled.lane("ship_moving").end, ticks(0.5));
         assert_eq!(cancelled.lane("pack").ended, Ended::Returned);

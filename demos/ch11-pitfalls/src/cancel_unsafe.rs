@@ -7,9 +7,9 @@
 //!
 //! asyncio: StreamReader.readline, wait_for
 //!
-//! How to see it: no lint, no error, no lane; only the data is wrong. Whether a future may be dropped before it is
-//! done is stated in its documentation, under "Cancel safety". Those of `read_line` and `read_exact` may not;
-//! those of `next_line` and of a channel's `recv` may.
+//! How to see it: neither rustc nor clippy warns, and no error and no lane tells of it; only the data is wrong.
+//! Whether a future is cancel-safe (`tasks/select`) stands in its documentation, under "Cancel safety": those of
+//! `read_line` and `read_exact` aren't, those of `next_line` and of a channel's `recv` are.
 //!
 //! Cured in: `tasks/select`, `queues/reserve`
 //!

@@ -1,16 +1,15 @@
 //! # One client per request, hidden in a helper
 //!
 //! A shop asks a carrier for the state of 20 parcels, one after another. If the helper that asks makes a client of
-//! its own, the carrier counts 20 connections; if it is given a client, 1. The answers are the same. On one machine
-//! a connection costs a few milliseconds at most. Across a network each one begins with a round trip, and with more
-//! of them for TLS.
+//! its own, the carrier counts 20 connections; if it is given a client, 1. The answers are the same. What a
+//! connection costs on one machine, and what across a network: `http/reuse-client`.
 //!
 //! asyncio: aiohttp.ClientSession, aiohttp.request
 //!
 //! real clock: real HTTP over real sockets
 //!
-//! How to see it: nothing warns, neither rustc nor clippy, and the lanes of both variants look alike. The server's
-//! count of connections shows it.
+//! How to see it: neither rustc nor clippy warns, and the lanes of both variants look alike. The server's count of
+//! connections shows it.
 //!
 //! Cured in: `http/reuse-client`
 //!
@@ -73,7 +72,7 @@ async fn state_by(client: &Client, parcel: u32, carrier: &Server) -> Result<Stri
     ask(client, parcel, carrier).await
 }
 
-/// A limit of time is a setting of the client. It is one reason why helpers make a client of their own.
+/// A time limit is a setting of the client. It is one reason why helpers make a client of their own.
 fn client(carrier: &Server) -> Result<Client> {
     Ok(carrier.builder().timeout(ticks(100)).build()?)
 }

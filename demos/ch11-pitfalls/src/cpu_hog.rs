@@ -10,8 +10,8 @@
 //!
 //! real clock: it keeps the processor busy
 //!
-//! How to see it: in the timeline the lane is one solid bar, and `--slow 50ms` names its poll. No lint warns of it:
-//! whether an `.await` has to wait is known only when it runs.
+//! How to see it: in the timeline the lane is one solid bar, and `--slow 50ms` names its poll. Neither rustc nor
+//! clippy warns: whether an `.await` has to wait is known only when it runs.
 //!
 //! Cured in: `executors/cpu`, `executors/job-size`, `runtime/yield-and-budget`
 //!
@@ -20,9 +20,9 @@
 //! cents = await asyncio.to_thread(sum_of, body)     # on a thread
 //! ```
 //!
-//! Not the same: tokio's channels and sockets make a task suspend now and then, even if there is always something to
-//! read. asyncio's queues don't, and neither does tokio's reader of bytes in memory. A thread of Python's shares the
-//! interpreter with the loop, so the two take turns. In Rust the calculation goes on beside the loop.
+//! Not the same: tokio's channels and sockets have a budget: they make a task suspend now and then, even if there is
+//! always something to read. asyncio's queues have none, and neither has tokio's reader of bytes in memory. A thread
+//! of Python's takes turns with the loop; in Rust the calculation goes on beside the loop.
 
 use std::{fmt::Write, time::Duration};
 
@@ -109,7 +109,7 @@ fn price_list(lines: usize) -> String {
 }
 
 fn count(t: &mut Timings, label: &str, cents: u64) {
-    t.count("cents", cents);
+    t.count("sum, cents", cents);
     t.count("polls", t[label].lane("adds_up").polls.len());
 }
 

@@ -1,16 +1,17 @@
 //! # A helper that locks what its caller has locked
 //!
 //! A shop has 5 lamps and 6 customers. Each sale locks the stock for 1 tick, and a helper that orders new lamps locks
-//! it, too. It is called when fewer than 3 are left, while the sale still holds the lock: the sale waits for itself,
-//! for ever. The first 2 sales go well, the third hangs, and the others wait for it: 2 lamps sold when a deadline of
-//! 10 ticks ends it. Where the helper gets the locked stock as an argument all 6 are sold, in 6 ticks.
+//! it, too. The helper is called when fewer than 3 are left, while the sale still holds the lock: the sale waits for
+//! itself, for ever. The first 2 sales go well, the third hangs, and the others wait for it: 2 lamps sold when a
+//! deadline of 10 ticks ends it. Where the helper gets the locked stock as an argument all 6 are sold, in 6 ticks.
 //!
 //! asyncio: Lock, wait_for
 //!
-//! How to see it: in the timeline `locks_and_orders` begins, and from then on no lane is polled until the
-//! deadline. Nothing warns of it, neither rustc nor clippy, and tokio's `Mutex` reports nothing.
+//! How to see it: in the timeline `locks_and_orders` begins, and from then on no lane is polled until the deadline.
+//! Neither rustc nor clippy warns, and tokio's `Mutex` reports nothing.
 //!
-//! Cured in: `sync/lost-update`, `tasks/timeout`; for a task that waits for itself, `runtime/wait-for-all`
+//! Cured in: `sync/lost-update`, where the lock holds its data. Other waits for oneself: `sync/rwlock`,
+//! `runtime/wait-for-all`
 //!
 //! ```python
 //! async with lock:                 # an asyncio.Lock

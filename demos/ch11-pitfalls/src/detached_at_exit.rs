@@ -11,7 +11,7 @@
 //! How to see it: rustc and clippy accept `tokio::spawn(…);`. Of `let _ = tokio::spawn(…);` clippy warns by default
 //! (`let_underscore_future`). In the timeline the lane of the task is cancelled where that of its `main` ends.
 //!
-//! Cured in: `runtime/wait-for-all`, `runtime/shutdown`
+//! Cured in: `tasks/task-group`, `runtime/wait-for-all`, `runtime/shutdown`
 //!
 //! ```python
 //! async def main():
@@ -21,8 +21,8 @@
 //! ```
 //!
 //! Not the same: `asyncio.run` cancels the task at its end and waits for its clean-up, so a `finally` can still write
-//! with an `await`. The end of a runtime drops the task where it waits; only `Drop` still runs. The loop holds a task
-//! only weakly, so without `audit` it could be freed even before; a runtime owns its tasks.
+//! with an `await`. The end of a runtime drops the task: only `Drop` still runs (`runtime/runtime-end`). asyncio's
+//! loop holds a task weakly, so without `audit` it could be freed even before; a runtime owns its tasks.
 
 use std::sync::{
     Arc,
@@ -71,7 +71,7 @@ fn runs(main: impl Future<Output = Result<()>>) -> Result<()> {
 async fn returns_early(log: Log) -> Result<()> {
     let _audit = tokio::spawn(writes_audit_log(log));
     sells().await;
-    Ok(()) // <- the difference: a handle that is only kept holds nobody up
+    Ok(()) // <- the difference: a handle that is only kept makes nobody wait
 }
 
 #[instrument(ret, err, skip_all)]

@@ -1,16 +1,16 @@
 //! # A socket belongs to the runtime that made it
 //!
 //! A helper connects to a shop at start-up, on a runtime of its own, and hands the connection over. If that runtime
-//! has ended, the first use is an error, and the shop receives 0 questions. If it stands still, the shop receives 1
-//! question, but its answer is never noticed: a deadline of 2 ticks ends the wait. On a connection of the runtime
-//! that uses it, or of one with a thread that goes on, the answer comes: "3 left".
+//! has ended, the first use is an error, and the shop receives 0 questions. If it stands still, because no thread is
+//! in its `block_on`, the shop receives 1 question, but its answer is never noticed: a deadline of 2 ticks ends the
+//! wait. On the runtime that uses the connection, or one with a thread of its own, the answer comes: "3 left".
 //!
 //! asyncio: open_connection, run, attached to a different loop
 //!
 //! real clock: real sockets, several runtimes
 //!
 //! How to see it: the error says "A Tokio 1.x context was found, but it is being shutdown." If the runtime stands
-//! still, nothing tells: in the timeline `asks()` waits until its deadline. No lint knows of it.
+//! still, the only sign is in the timeline: `asks()` waits until its deadline. Neither rustc nor clippy warns.
 //!
 //! Cured in: `runtime/own-runtime`, `runtime/handle`
 //!

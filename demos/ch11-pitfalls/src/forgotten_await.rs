@@ -1,15 +1,16 @@
 //! # A call without its `.await`
 //!
 //! An order reserves a lamp and then answers. `reserve` has become an `async fn`, and one of its callers still calls
-//! it without an `.await`: the order answers after 0 ticks that all is well, and 0 lamps are reserved. With the
-//! `.await` it takes 1 tick, and 1 lamp is reserved.
+//! it without an `.await`. rustc warns of that, unless the call stands behind `let _ =`. Then the order answers after
+//! 0 ticks that all is well, and 0 lamps are reserved. With the `.await` it takes 1 tick, and 1 lamp is reserved.
 //!
 //! asyncio: RuntimeWarning, coroutine
 //!
 //! How to see it: rustc's `unused_must_use`, on by default, is a warning; `#![deny(unused_must_use)]` makes it an
 //! error, as in `compile_fail/forgotten_await.rs`. `let _ =` hides it from rustc; clippy's `let_underscore_future`,
 //! on by default, sees that. Nothing sees `let _reserved =`. In the timeline, `reserve` has no lane.
-//! Cured in: `basics/lazy-future`.
+//!
+//! Cured in: `basics/lazy-future`
 //!
 //! ```python
 //! async def order():

@@ -9,8 +9,9 @@
 //!
 //! real clock: real files
 //!
-//! How to see it: nothing shows it. No lint knows that a writer was dropped unflushed, and each `write_all` was `Ok`.
-//! A review can look for a writer without a `flush`, and for each `?` between `BufWriter::new` and `flush`.
+//! How to see it: nothing shows it. Each `write_all` was `Ok`, and neither rustc nor clippy warns of a writer that is
+//! dropped unflushed. A review can look for a writer without a `flush`, and for each `?` between `BufWriter::new` and
+//! `flush`.
 //!
 //! Cured in: `files/read-write`, `files/atomic-write`
 //!

@@ -1,14 +1,14 @@
 //! # A sender in a field: the loop that never ends
 //!
-//! Two vans bring 2 parcels each to a depot, which sorts until the belt ends. The depot keeps a sender in a field,
-//! to give each van a clone. If the field is still there while it sorts, all 4 parcels are sorted after 2 ticks, but
-//! the loop doesn't end: at the deadline of 5 ticks it still waits. If the field is dropped first, the loop ends
-//! after 2.
+//! Two vans bring 2 parcels each to a depot, which sorts until the belt ends. The depot keeps a sender in a field, to
+//! give each van a clone. If the field is still there while it sorts, all 4 parcels are sorted after 2 ticks, but the
+//! loop doesn't end: at the deadline of 5 ticks it still waits. If the field is dropped first, the loop ends after 2.
 //!
 //! asyncio: Queue, Queue.get, Queue.shutdown
 //!
-//! How to see it: no lint and no error. All work is done and the program doesn't end. In the timeline the lanes of
-//! the vans are over, and the lane of the sorter is a thin line up to the deadline, which cancels it.
+//! How to see it: neither rustc nor clippy warns, and there is no error. All work is done and the program doesn't
+//! end. In the timeline the lanes of the vans are over, and the lane of the sorter is a thin line up to the deadline,
+//! which cancels it.
 //!
 //! Cured in: `queues/end-of-queue`
 //!

@@ -9,7 +9,8 @@
 //!
 //! How to see it: an error without a code, "future cannot be sent between threads safely", if it is spawned
 //! (`compile_fail/guard_across_await.rs`). Where it compiles: clippy's `await_holding_lock`, on by default.
-//! Cured in: `sync/held-guard`, where two such sales freeze the thread; `sync/std-or-tokio`.
+//!
+//! Cured in: `sync/held-guard`, where two such sales freeze the thread; `sync/std-or-tokio`
 //!
 //! ```python
 //! with lock:                # a threading.Lock: no error, and no warning

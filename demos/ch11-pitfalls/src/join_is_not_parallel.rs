@@ -1,15 +1,15 @@
 //! # `join!` is concurrent, not parallel
 //!
-//! A shop makes two thumbnails, each of which takes the processor for a while. `join!` polls both in one task, so on
-//! one thread: 1 thread, 1 at once, whatever number of workers the runtime has. The task keeps its thread for both in
-//! one poll. With a task for each there are 2 threads and 2 at once, if there are two workers.
+//! A shop makes two thumbnails, each of which takes the processor for a while. `join!` polls both in one task, which
+//! keeps its thread for both in one poll: 1 thread is used and 1 thumbnail made at once, however many worker threads
+//! the runtime has. Two tasks use 2 threads and make 2 at once, if there are two worker threads.
 //!
 //! asyncio: gather, ProcessPoolExecutor
 //!
 //! real clock: it computes, on several threads
 //!
 //! How to see it: in the timeline the second bar begins where the first one ends, and `joins()` is a solid bar over
-//! both; `--slow 10ms` names these polls. No lint warns of it, and the results are right.
+//! both; `--slow 10ms` names these polls. Neither rustc nor clippy warns, and the results are right.
 //!
 //! Cured in: `executors/cpu`, `executors/job-size`, `tasks/spawn`
 //!
@@ -20,11 +20,10 @@
 //!     await asyncio.gather(*(loop.run_in_executor(pool, shrink, photo) for photo in photos))
 //! ```
 //!
-//! Not the same: `gather` makes a task of each, but all tasks of a loop share its thread. Tasks of tokio's
-//! `multi_thread` runtime run on several, and `join!` makes no task. A task owns what it uses, hence the `Arc`;
-//! `join!` may borrow. How much sooner the tasks are done depends on what else the machine does, so only threads are
-//! counted here. A thumbnail in a task keeps a worker as long as it computes: if that takes more than a few
-//! milliseconds, `spawn_blocking` is the place for it.
+//! Not the same: `gather` makes tasks, which share the loop's thread. Tasks of a `multi_thread` runtime run on
+//! several, and own what they use, hence the `Arc`; `join!` makes no task, and may borrow. Threads are counted here:
+//! how much sooner the tasks are done depends on what else the machine does. A task that computes for more than a few
+//! milliseconds keeps its worker thread from others, and belongs in `spawn_blocking`.
 
 use std::{
     collections::HashSet,
@@ -57,7 +56,7 @@ async fn joins(shop: &Shop) -> (u64, u64) {
     join!(thumbnail("front", shop), thumbnail("back", shop))
 }
 
-/// `try_join!` only waits here. The workers of the runtime poll the tasks.
+/// `try_join!` only waits here. The runtime's worker threads poll the tasks.
 #[instrument(ret, err, skip_all)]
 async fn spawns(shop: &Arc<Shop>) -> Result<(u64, u64)> {
     let in_a_task = |photo| {
@@ -103,7 +102,7 @@ impl Shop {
 
 fn count(t: &mut Timings, label: &str, caller: &str, shop: &Shop) {
     let poll = t[label].lane(caller).longest_poll();
-    t.count("workers", Handle::current().metrics().num_workers());
+    t.count("worker threads", Handle::current().metrics().num_workers());
     t.count("threads used", shop.threads().len());
     t.count("at once", shop.computing.most());
     t.count("caller's longest poll, ms", poll.as_secs_f64() * 1e3);
@@ -117,7 +116,7 @@ mod tests {
     async fn join_computes_one_after_another_on_one_thread() {
         let t = Timings::of(run).await;
         let joined = &t["join!"];
-        assert_eq!(*joined.count("workers"), 2);
+        assert_eq!(*joined.count("worker threads"), 2);
         assert_eq!(*joined.count("threads used"), 1);
         assert_eq!(*joined.count("at once"), 1);
         let [front, back] = ["front", "back"].map(|photo| joined.lane(photo));
@@ -134,7 +133,7 @@ mod tests {
         assert!(poll.length() >= both.iter().sum());
     }
 
-    /// When a second worker wakes is up to the system, so one run of twenty is enough.
+    /// When a second worker thread wakes is up to the system, so one run of twenty is enough.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn tasks_can_compute_on_two_threads_at_once() {
         for _ in 0..20 {

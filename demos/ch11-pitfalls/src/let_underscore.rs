@@ -1,10 +1,10 @@
 //! # `let _ =` drops at once
 //!
-//! `let _ =` is how a `Result` is ignored, so it is written before calls that may fail. But `_` is no variable:
-//! what a call returns is dropped at the semicolon. A future is dropped before its first poll: 0 of 3 mails are
-//! sent. A lock is released before the next line: three sales take 1 piece from the stock, not 3. With an `.await`
-//! 3 mails are sent, and with a name for the guard 3 pieces are taken. A `Mutex<u32>` rules the second mistake out,
-//! since only its guard leads to the stock.
+//! `let _ =` is how a `Result` is ignored, so it is written before calls that may fail. But `_` is no variable: what
+//! a call returns is dropped at the semicolon. A future is dropped before its first poll: 0 of 3 mails are sent. A
+//! lock is released before the next line: three sales take 1 piece from the stock, not 3. With an `.await` 3 mails
+//! are sent, and with a name for the guard 3 pieces are taken. A `Mutex<u32>` rules the second mistake out, since
+//! only its guard leads to the stock.
 //!
 //! asyncio: coroutine, Lock
 //!
@@ -12,7 +12,7 @@
 //! refuses a guard of std, but doesn't know tokio's; `clippy::let_underscore_must_use`, off by default, does. The
 //! timeline has no lane for a mail that was never begun.
 //!
-//! Cured in: `pitfalls/forgotten-await`, `basics/lazy-future`, `sync/lost-update`
+//! Cured in: `basics/lazy-future`, `sync/lost-update`; a guard of your own, bound to `_`: `streams/timer`
 //!
 //! ```python
 //! _ = mail(order)       # a coroutine: "was never awaited", once it is freed
@@ -22,7 +22,7 @@
 //!
 //! Not the same: in Python `_` is a variable like any other and keeps its value until it is bound again. In Rust `_`
 //! keeps nothing, while `_guard` is a variable that lives to the end of its block. rustc's `unused_must_use` warns of
-//! `mail(order);` and of `lock().await;`, and is silenced by `let _ =`.
+//! `mail(order);` (`pitfalls/forgotten-await`) and of `lock().await;`, and is silenced by `let _ =`.
 
 use std::{cell::Cell, io};
 

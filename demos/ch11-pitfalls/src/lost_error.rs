@@ -19,8 +19,8 @@
 //! await asyncio.gather(*map(save, orders), return_exceptions=True)     # as silent, if nobody reads the list
 //! ```
 //!
-//! Not the same: asyncio logs "Task exception was never retrieved" when such a task is freed. In Rust the panic hook
-//! reports a panic; an `Err` that is dropped leaves nothing. `gather` without
+//! Not the same: asyncio logs "Task exception was never retrieved" when such a task is freed. tokio logs nothing: the
+//! panic hook reports a panic, and an `Err` that is dropped leaves nothing (`tasks/detached`). `gather` without
 //! `return_exceptions` hands over the first error only, and so does `try_join_all`.
 
 use std::sync::{Arc, Mutex};

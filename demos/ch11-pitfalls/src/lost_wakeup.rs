@@ -2,14 +2,15 @@
 //!
 //! Ten customers come to a shop, one every 0.2 ticks. One who finds it closed writes a line into a log, which takes
 //! 0.6 ticks, and then waits to be woken. The shop opens at 1.1 ticks. Three customers have looked by then, but don't
-//! wait yet: nothing wakes them, and at the deadline of 5 ticks they still wait before an open shop. If they call
-//! `notified()` before they look, the line is written all the same, and 10 are let in.
+//! wait yet: nothing wakes them, and at the deadline of 5 ticks they still wait before an open shop. If they register
+//! before they look, by calling `notified()`, the line is written all the same, and 10 are let in.
 //!
 //! asyncio: Event, Event.wait, Condition.notify_all
 //!
-//! How to see it: no lint and no error, and it depends on the moment: the other 7 customers run the same code. In the
-//! timeline each of the 3 has no poll from 1.8 ticks, when the last customer comes, to the deadline, which cancels
-//! it. Until then `join_all`, which is one task, polls them along with the others.
+//! How to see it: neither rustc nor clippy warns, there is no error, and it depends on the moment: the other 7
+//! customers run the same code. In the timeline each of the 3 has no poll from 1.8 ticks, when the last customer
+//! comes, to the deadline, which cancels it. Until then `join_all`, which is one task, polls them along with the
+//! others.
 //!
 //! Cured in: `sync/condition`, `sync/event`, `queues/watch`
 //!
@@ -74,8 +75,8 @@ impl Shop {
 async fn looks_first(customer: u32, shop: &Shop, log: Duration) {
     if !shop.open.get() {
         writes_a_line(log).await;
-        // <- the difference: it waits for the next ring, and the shop opens once. A second look
-        // after the line would help only here, where no other thread can open the shop between it and `notified()`.
+        // <- the difference: it waits for the next ring, and the shop opens once. A second look after the line would
+        // help only here, where no other thread can open the shop between that look and `notified()`.
         shop.bell.notified().await;
     }
 }
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_registers_first_is_let_in() {
+    async fn a_customer_who_registers_first_is_let_in() {
         let t = Timings::of(run).await;
         let registered = &t["register, then look"];
         assert_eq!(*registered.count("let in"), 10);
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn in_512_cases_exactly_those_wait_for_whom_it_opens_between_look_and_wait() {
+    fn in_512_cases_a_customer_waits_for_ever_exactly_if_it_opens_between_look_and_wait() {
         let missed = Cell::new(0);
         // The opening at an odd millisecond and all else at even ones: no two things happen at the same moment.
         let cases = (0_u64..15, 0_u64..200, 1_u64..100);

@@ -76,8 +76,8 @@ async fn by_argument(from: &Account, to: &Account) {
     *to += 1;
 }
 
-/// With one order for all, whoever holds an account waits only for one with a higher number. So the holder of the
-/// highest number that is locked waits for nobody, and nobody waits in a circle.
+/// With one order for all, a transfer that holds an account waits only for one with a higher number. So the holder of
+/// the highest number that is locked waits for nobody, and nobody waits in a circle.
 async fn by_number(from: &Account, to: &Account) {
     let (mut from, mut to) = if from.number < to.number {
         locks_both(from, to).await

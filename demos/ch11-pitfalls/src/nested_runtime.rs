@@ -10,7 +10,7 @@
 //! real clock: each runtime has its own
 //!
 //! How to see it: the panic says "Cannot start a runtime from within a runtime", and the lane of the request is
-//! marked. The compiler can't know: whether a function is called inside a runtime shows only when it runs.
+//! marked. Neither rustc nor clippy warns: whether a function is called inside a runtime shows only when it runs.
 //!
 //! Cured in: `executors/sync-to-async`; `executors/block-in-place` for a runtime of several threads
 //!
@@ -87,8 +87,8 @@ async fn answers_on_a_thread(item: &'static str) -> io::Result<u32> {
     spawn_blocking(move || price(item)).await? // <- the difference
 }
 
-/// A miniature server: a loop of one thread, and a task for each request. How many requests it has answered. A handle
-/// returns two `Result`s, and the outer one says whether the task has panicked.
+/// A miniature server: a loop of one thread, and a task for each request. Returns how many requests it has answered.
+/// A handle returns two `Result`s, and the outer one says whether the task has panicked.
 fn serves<F>(answer: fn(&'static str) -> F) -> io::Result<usize>
 where
     F: Future<Output = io::Result<u32>> + Send + 'static,

@@ -18,9 +18,9 @@
 //! places = await asyncio.gather(*map(look_up, parcels))     # 3
 //! ```
 //!
-//! Not the same: `gather` makes a task of each coroutine, `join_all` polls its futures inside the caller's task. The
-//! trap itself is the same in both languages, and so is the way out by tasks: three `tokio::spawn` first and three
-//! `.await`s afterwards take 3 ticks, as with `create_task`.
+//! Not the same: `gather` makes a task of each coroutine, `join_all` polls its futures inside the caller's task
+//! (`tasks/join`). The trap itself is the same in both languages, and so is the way out by tasks: three
+//! `tokio::spawn` first and three `.await`s afterwards take 3 ticks, as with `create_task`.
 
 use anyhow::Result;
 use futures_util::{StreamExt, future::join_all, stream};
@@ -83,18 +83,18 @@ async fn called_beforehand(parcels: &[Parcel], carriers: &AtOnce) -> Vec<&'stati
 }
 
 /// Polls all of them before it waits, and, as long as they are few, all that aren't done whenever one of them wakes:
-/// hence the extra marks in these lanes. The answers are in the order of the parcels. `try_join_all` is its form for
-/// look-ups that can fail.
+/// hence the extra marks in these lanes (`tasks/join`). The answers are in the order of the parcels. `try_join_all`
+/// is its form for look-ups that can fail.
 async fn together(parcels: &[Parcel], carriers: &AtOnce) -> Vec<&'static str> {
     let look_ups = parcels.iter().map(|p| look_up(p, carriers));
     join_all(look_ups).await // <- the difference
 }
 
-/// For a long list. An answer that isn't handed out yet counts towards the limit, because it has to wait for those
-/// before it; with `buffer_unordered` none waits.
-async fn a_few_at_once(parcels: &[Parcel], limit: usize, carriers: &AtOnce) -> Vec<&'static str> {
+/// For a long list. An answer that isn't handed out yet still counts as one of the `bound`, because it has to wait
+/// for those before it; with `buffer_unordered` none waits.
+async fn a_few_at_once(parcels: &[Parcel], bound: usize, carriers: &AtOnce) -> Vec<&'static str> {
     let look_ups = parcels.iter().map(|p| look_up(p, carriers));
-    stream::iter(look_ups).buffered(limit).collect().await // <- the difference
+    stream::iter(look_ups).buffered(bound).collect().await // <- the difference
 }
 
 #[instrument(ret, skip_all, fields(what = parcel.0))]

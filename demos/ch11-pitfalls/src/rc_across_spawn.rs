@@ -9,16 +9,17 @@
 //!
 //! How to see it: an error without a code, "future cannot be sent between threads safely". Its arrow points at the
 //! `spawn`; the `Rc` is named in the note below (`compile_fail/rc_across_spawn.rs`).
-//! Cured in: `tasks/what-spawn-asks`, with all ways out, `spawn_local` among them.
+//!
+//! Cured in: `tasks/what-spawn-asks`, with all ways out, `spawn_local` among them
 //!
 //! ```python
 //! label = "fragile"                          # every object is counted
 //! task = asyncio.create_task(pack(label))    # and any task may share it
 //! ```
 //!
-//! Not the same: Python has one kind of count, which every thread may change. Rust has two, and the cheaper one
-//! stays on its thread. Where it is needed after a wait decides, not where it is made: the error also comes up on a
-//! runtime with a single thread.
+//! Not the same: Python has one kind of count, which every thread may change. Rust has two, and the cheaper one stays
+//! on its thread. It doesn't matter where an `Rc` is made, only whether a wait comes between its making and its last
+//! use. The error also comes up on a runtime with a single thread.
 
 use std::{rc::Rc, sync::Arc};
 

@@ -9,7 +9,8 @@
 //! asyncio: run, run_until_complete
 //!
 //! How to see it: the panic says "Cannot start a runtime from within a runtime", since `block_on` counts as starting
-//! one. The lane of the request isn't marked: it had returned its price when the session was dropped. No lint warns.
+//! one. The lane of the request isn't marked: it had returned its price when the session was dropped. Neither rustc
+//! nor clippy warns.
 //!
 //! Cured in: `streams/with-connection`, `tasks/cancel`, `executors/sync-to-async`
 //!
@@ -21,7 +22,7 @@
 //!
 //! Not the same: Python prints "Exception ignored in" for an error in `__del__`, and the coroutine goes on. In Rust
 //! the panic ends the task, and its answer is lost. There is no `async with`: `Drop` can't wait, but it can tell a
-//! task. A `Runtime` in a struct panics by itself when a task drops it.
+//! task. A `Runtime` in a struct panics by itself when a task drops it (`runtime/runtime-end`).
 
 use std::{
     collections::BTreeSet,

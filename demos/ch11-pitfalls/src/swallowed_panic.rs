@@ -2,7 +2,7 @@
 //!
 //! A worker packs six parcels from a queue and panics at the third. With `let _ = worker.await` the program ends as
 //! if all were packed: `Ok`, with 2 packed. With `worker.await?` 2 are packed as well, but the program ends with an
-//! error. With a loop that starts a new worker after each panic 5 are packed: all but the one in hand.
+//! error. With a loop that spawns a new worker after each panic 5 are packed: all but the one in hand.
 //!
 //! asyncio: create_task, Queue
 //!
@@ -20,8 +20,8 @@
 //!
 //! Not the same: `await worker` raises the exception again. `worker.await` returns the panic in a `Result`; rustc
 //! asks that it be used, and `let _ =` counts as a use. asyncio's `join` counts items and waits for ever when their
-//! worker is gone. A channel has no such count: here `worker.await` ends the wait, and a sender that is still there
-//! learns of it from `send`, which fails once the receiver is dropped.
+//! worker is gone (`queues/task-done`). A channel has no such count: here `worker.await` ends the wait, and a sender
+//! that is still there learns of it from `send`, which fails once the receiver is dropped.
 
 use std::sync::{
     Arc,
@@ -79,9 +79,9 @@ async fn packs_or_fails(parcels: &[Parcel], packed: &Packed) -> Result<()> {
     Ok(())
 }
 
-/// The queue has to outlive its worker here. That is why it is shared by an `Arc`. No limit and no pause is safe only
-/// because each panic has taken a parcel out of the queue: a worker that always panics at its start would be
-/// restarted for ever.
+/// The queue has to outlive its worker here. That is why it is shared by an `Arc`. The loop needs no bound and no
+/// pause, because each panic has taken a parcel out of the queue. A worker that panics before it has taken one would
+/// be spawned again for ever.
 #[instrument(ret, err, skip_all)]
 async fn packs_with_a_new_worker(parcels: &[Parcel], packed: &Packed) -> Result<()> {
     let queue = filled_with(parcels)?;

@@ -4,14 +4,14 @@
 //! so there is a `timeout` around it. It can't fire while the search runs, because both are polled by the same
 //! thread: after 5 ticks it hands over the answer as if it had come in time. If an `.await` follows the search it
 //! does report that the time is up, but also after 5 ticks. With the search on a thread of `spawn_blocking` it fires
-//! after 2. The thread goes on searching, 1 at that moment.
+//! after 2. The thread goes on: 1 search is still under way at that moment.
 //!
 //! asyncio: wait_for, timeout, to_thread
 //!
 //! real clock: it blocks a thread
 //!
 //! How to see it: the variant takes longer than its limit, and the lane is a solid bar. `--slow 50ms` names its poll.
-//! Nothing warns of it.
+//! Neither rustc nor clippy warns.
 //!
 //! Cured in: `tasks/timeout`, `executors/blocking-io`, `executors/abort-blocking`
 //!

@@ -1,15 +1,15 @@
 //! # More connections at once than the server takes
 //!
 //! A shop asks a server for its stock of 1 000 articles. The server serves 100 clients at once, each for a tick, and
-//! closes any other connection unanswered. `join_all` opens 1 000 at once: 100 are answered, more on a busy
-//! machine, and the others fail. `buffer_unordered(50)` opens 50 at once: 1 000 are answered, in 20 ticks.
+//! closes any other connection unanswered. `join_all` opens 1 000 at once: 100 are answered, more on a busy machine,
+//! and the others fail. `buffer_unordered(50)` opens 50 at once: 1 000 are answered, in 20 ticks.
 //!
 //! asyncio: gather, Semaphore, BoundedSemaphore
 //!
 //! real clock: real sockets
 //!
-//! How to see it: no lint. With a short list, as in a test, none fails. With a long one the log is full of
-//! connections that end before their answer; in the timeline all lanes begin together, and most end in an error.
+//! How to see it: neither rustc nor clippy warns, and a short list, as in a test, goes well. With a long one the log
+//! is full of connections that end before their answer; in the timeline most lanes end in an error.
 //!
 //! Cured in: `http/limit`, `streams/unordered`
 //!
@@ -22,7 +22,7 @@
 //! ```
 //!
 //! Not the same: aiohttp has a bound of its own, 100 connections per session, so a `gather` over its requests opens
-//! no more. reqwest has none. `TcpStream::connect` has none either, like `asyncio.open_connection`.
+//! no more (`experiment/fifty-urls`). reqwest and `TcpStream::connect` have none, like `asyncio.open_connection`.
 
 use std::net::SocketAddr;
 
