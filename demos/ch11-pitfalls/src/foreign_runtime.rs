@@ -3,7 +3,7 @@
 //! A helper connects to a shop at start-up, on a runtime of its own, and hands the connection over. If that runtime
 //! has ended, the first use is an error, and the shop receives 0 questions. If it stands still, because no thread is
 //! in its `block_on`, the shop receives 1 question, but its answer is never noticed: a deadline of 2 ticks ends the
-//! wait. On the runtime that uses the connection, or one with a thread of its own, the answer comes: "3 left".
+//! wait. On the runtime that uses the connection, or one with worker threads, the answer comes: "3 left".
 //!
 //! asyncio: open_connection, run, attached to a different loop
 //!
@@ -59,25 +59,28 @@ pub fn run(t: &mut Timings) -> Result<()> {
     count(t, &answer, shop)?;
 
     let shop = Shop::open()?;
-    let answer = || new_runtime()?.block_on(connects_and_asks(shop.address));
+    let answer = || {
+        // <- the difference: one runtime connects, and waits for the answer
+        new_runtime()?.block_on(async { asks(TcpStream::connect(shop.address).await?).await })
+    };
     let answer = t.time_blocking("made where it is used", none(), answer);
     count(t, &answer, shop)?;
 
     let shop = Shop::open()?;
     let answer = || {
-        let (_kept, connection) = connects_and_keeps(with_a_thread()?, shop.address)?;
+        // <- the difference: worker threads wait for its sockets, and call wakers, while nobody is in its `block_on`
+        let (_kept, connection) = connects_and_keeps(Runtime::new()?, shop.address)?;
         new_runtime()?.block_on(asks(connection))
     };
-    let answer = t.time_blocking("its runtime has a thread", none(), answer);
+    let answer = t.time_blocking("its runtime has worker threads", none(), answer);
     count(t, &answer, shop)?;
     Ok(())
 }
 
 /// For callers that aren't `async`. Its type promises a connection, and there is one.
-#[instrument(ret, err, skip_all)]
 fn connects(shop: SocketAddr) -> io::Result<TcpStream> {
-    let runtime = new_runtime()?;
-    runtime.block_on(TcpStream::connect(shop)) // <- the difference: here the runtime ends
+    let (_ends_here, connection) = connects_and_keeps(new_runtime()?, shop)?; // <- the difference
+    Ok(connection)
 }
 
 /// The caller has to keep the runtime as long as the connection. A `current_thread` one only works in `block_on`, so
@@ -85,13 +88,6 @@ fn connects(shop: SocketAddr) -> io::Result<TcpStream> {
 fn connects_and_keeps(runtime: Runtime, shop: SocketAddr) -> io::Result<(Runtime, TcpStream)> {
     let connection = runtime.block_on(TcpStream::connect(shop))?;
     Ok((runtime, connection))
-}
-
-/// One runtime connects, and waits for the answer.
-#[instrument(ret, err, skip_all)]
-async fn connects_and_asks(shop: SocketAddr) -> Result<String> {
-    let connection = TcpStream::connect(shop).await?; // <- the difference
-    asks(connection).await
 }
 
 /// The deadline belongs to the runtime that polls this, so it passes, whatever becomes of the socket.
@@ -108,12 +104,6 @@ async fn asks(mut shop: TcpStream) -> Result<String> {
 
 fn new_runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
-}
-
-/// A worker thread waits for the sockets of this runtime, and calls wakers, while nobody is in its `block_on`.
-fn with_a_thread() -> io::Result<Runtime> {
-    let mut builder = Builder::new_multi_thread();
-    builder.worker_threads(1).enable_all().build()
 }
 
 /// Answers one question, on a thread that needs no runtime.
@@ -191,7 +181,7 @@ mod tests {
     #[test]
     fn where_something_drives_the_runtime_the_answer_comes() {
         let t = measured();
-        for label in ["made where it is used", "its runtime has a thread"] {
+        for label in ["made where it is used", "its runtime has worker threads"] {
             assert_eq!(*t[label].count("questions received"), 1, "{label}");
             assert_eq!(*t[label].count("answer"), "3 left", "{label}");
         }
@@ -202,7 +192,7 @@ mod tests {
         let shop = Shop::open().unwrap();
         let runtime = new_runtime().unwrap();
         let (runtime, connection) = connects_and_keeps(runtime, shop.address).unwrap();
-        let other = with_a_thread().unwrap();
+        let other = Runtime::new().unwrap();
         let asking = other.spawn(asks(connection));
         assert_eq!(runtime.block_on(asking).unwrap().unwrap(), "3 left");
         assert_eq!(shop.serving.join().unwrap().unwrap(), 1);

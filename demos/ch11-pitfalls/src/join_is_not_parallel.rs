@@ -14,10 +14,9 @@
 //! Cured in: `executors/cpu`, `executors/job-size`, `tasks/spawn`
 //!
 //! ```python
-//! await asyncio.gather(thumbnail("front"), thumbnail("back"))    # one thread
-//! loop = asyncio.get_running_loop()
-//! with ProcessPoolExecutor(2) as pool:                           # two processes, for a plain function
-//!     await asyncio.gather(*(loop.run_in_executor(pool, shrink, photo) for photo in photos))
+//! await asyncio.gather(thumbnail("front"), thumbnail("back"))        # one thread
+//! loop, pool = asyncio.get_running_loop(), ProcessPoolExecutor(2)    # two processes, for a plain function
+//! await asyncio.gather(*(loop.run_in_executor(pool, shrink, photo) for photo in photos))
 //! ```
 //!
 //! Not the same: `gather` makes tasks, which share the loop's thread. Tasks of a `multi_thread` runtime run on

@@ -42,16 +42,16 @@ use tracing_subscriber::{
 };
 
 const REQUESTS: [u64; 3] = [1, 2, 3];
-/// The number of no request, for the line of the clean-up.
-const NONE: u64 = 0;
+/// In place of a number, for the line of the clean-up.
+const NONE: &str = "none";
 
 pub async fn run(t: &mut Timings) -> Result<()> {
     let serving = served(&REQUESTS, enters_the_span);
-    let lines = t.time("span.enter()", max([2, 2, 2]), serving).await?;
+    let lines = t.time("span.enter()", max([2, 2, 2]), serving).await;
     count(t, &lines);
 
     let serving = served(&REQUESTS, instruments);
-    let lines = t.time(".instrument(span)", max([2, 2, 2]), serving).await?;
+    let lines = t.time(".instrument(span)", max([2, 2, 2]), serving).await;
     count(t, &lines);
     Ok(())
 }
@@ -83,52 +83,46 @@ async fn answers(of: u64) {
 /// In no span at all. It runs while the requests wait.
 async fn cleans_up() {
     sleep(ticks(0.5)).await;
-    info!(of = NONE, "old sessions removed");
+    info!(of = %NONE, "old sessions removed");
 }
 
 /// A task for each request, and one for the clean-up.
-async fn served<F>(requests: &[u64], handle: fn(u64) -> F) -> Result<Vec<Line>>
+async fn served<F>(requests: &[u64], handle: fn(u64) -> F) -> Vec<Line>
 where
     F: Future<Output = ()> + Send + 'static,
 {
     let (lines, log) = mpsc::channel();
     // This guard may be held: the log is meant for all that runs on this thread until the tasks are done. The
     // subscriber that draws the lanes is told nothing meanwhile, so the timeline has none.
-    let _listening = set_default(Registry::default().with(Log { lines }));
+    let _listening = set_default(Registry::default().with(Log(lines)));
     let mut tasks: JoinSet<()> = requests.iter().copied().map(handle).collect();
     tasks.spawn(cleans_up());
-    while let Some(ended) = tasks.join_next().await {
-        ended?;
-    }
-    Ok(log.try_iter().collect())
+    tasks.join_all().await;
+    log.try_iter().collect()
 }
 
 /// A line of the log: the number from its span, whose line it is, and its text. It keeps the fields of a span as
 /// well, of which only the number is used.
 #[derive(Default)]
 struct Line {
-    request: u64,
-    of: u64,
+    request: String,
+    of: String,
     text: String,
 }
 
 impl Visit for Line {
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        match field.name() {
-            "of" => self.of = value,
-            _ => self.request = value,
-        }
-    }
-
-    fn record_debug(&mut self, _message: &Field, value: &dyn Debug) {
-        self.text = format!("{value:?}");
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        let part = match field.name() {
+            "request" => &mut self.request,
+            "of" => &mut self.of,
+            _ => &mut self.text,
+        };
+        *part = format!("{value:?}");
     }
 }
 
-/// A subscriber that keeps the lines.
-struct Log {
-    lines: mpsc::Sender<Line>,
-}
+/// A subscriber that keeps the lines, as in `runtime/logging`.
+struct Log(mpsc::Sender<Line>);
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Log {
     fn on_new_span(&self, fields: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
@@ -141,11 +135,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Log {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut line = Line::default();
         event.record(&mut line);
-        if let Some(span) = context.event_span(event) {
-            let extensions = span.extensions();
-            line.request = extensions.get().map_or(NONE, |of: &Line| of.request);
-        }
-        self.lines.send(line).expect("the log is read at the end");
+        let span = context.event_span(event);
+        let request = span.and_then(|span| Some(span.extensions().get::<Line>()?.request.clone()));
+        line.request = request.unwrap_or(NONE.to_owned());
+        self.0.send(line).expect("the log is read at the end");
     }
 }
 
@@ -157,13 +150,9 @@ fn wrong(lines: &[Line]) -> usize {
 fn count(t: &mut Timings, lines: &[Line]) {
     t.count("lines", lines.len());
     t.count("with a wrong number", wrong(lines));
-    for line in lines {
-        let [request, of] = [line.request, line.of].map(|number| match number {
-            NONE => "none".to_owned(),
-            number => number.to_string(),
-        });
+    for Line { request, of, text } in lines {
         let mark = if request == of { "" } else { "   <- wrong" };
-        info!("request={request} {}, of {of}{mark}", line.text);
+        info!("request={request} {text}, of {of}{mark}");
     }
 }
 
@@ -190,11 +179,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_task_without_a_request_gets_the_number_of_one() {
-        let lines = served(&REQUESTS, enters_the_span).await.unwrap();
+        let lines = served(&REQUESTS, enters_the_span).await;
         let mut of_nobody = lines.iter().filter(|line| line.of == NONE);
-        assert_eq!(of_nobody.next().unwrap().request, 3);
+        assert_eq!(of_nobody.next().unwrap().request, "3");
         let wrong = lines.iter().filter(|line| line.request != line.of);
-        assert!(wrong.map(|line| line.request).eq([3; 5]));
+        assert!(wrong.map(|line| &line.request).eq(["3"; 5]));
     }
 
     #[test]
@@ -203,10 +192,10 @@ mod tests {
         let mut runner = TestRunner::new(Config::with_cases(512));
         let held = runner.run(&vec(1_u64..100, 0..8), |requests| {
             on_virtual_clock(async {
-                let lines = served(&requests, instruments).await.unwrap();
+                let lines = served(&requests, instruments).await;
                 prop_assert_eq!(lines.len(), 3 * requests.len() + 1);
                 prop_assert_eq!(wrong(&lines), 0);
-                let lines = served(&requests, enters_the_span).await.unwrap();
+                let lines = served(&requests, enters_the_span).await;
                 crowds.update(|cases| cases + u32::from(wrong(&lines) > 0));
                 Ok(())
             })

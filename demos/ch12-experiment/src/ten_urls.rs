@@ -52,13 +52,13 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     .await?;
     server.count(t);
 
-    // Making the list sends nothing: a request starts when its future is first polled, inside the measurement.
+    // Making the list sends nothing: a request begins when its future is first polled, inside the measurement.
     let all = try_join_all((1..=urls).map(|page| fetch(page, client, url)));
     t.time("all at once", max(vec![1; urls as usize]), all)
         .await?;
     server.count(t);
 
-    // When one page has arrived the next request starts. All pages take equally long here, so it looks like waves.
+    // When one page has arrived the next request begins. All pages take equally long here, so it looks like waves.
     let bounded = stream::iter(1..=urls)
         .map(|page| fetch(page, client, url))
         .buffer_unordered(limit as usize)
