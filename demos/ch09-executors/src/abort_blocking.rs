@@ -64,8 +64,8 @@ fn time(
     let result = t.time_blocking(label, exactly(law), job);
     t.count("passes then", mill.made.load(Relaxed));
     drop(runtime);
-    t.count("passes in the end", mill.made.load(Relaxed));
-    t.count("jobs begun", mill.begun.load(Relaxed));
+    t.count("in the end", mill.made.load(Relaxed));
+    t.count("begun", mill.begun.load(Relaxed));
     let result = match result {
         Ok(passes) => format!("{passes} made"),
         Err(error) if error.is::<JoinError>() => "cancelled".into(), // its text also tells the id of the task
@@ -173,7 +173,7 @@ mod tests {
         let mut t = Timings::default();
         run(&mut t).unwrap();
         let aborted = &t["abort, in the queue"];
-        assert_eq!(*aborted.count("jobs begun"), 1, "the one before it");
+        assert_eq!(*aborted.count("begun"), 1, "the one before it");
         assert_eq!(*aborted.count("result"), "cancelled");
         assert!(aborted.elapsed >= ticks(2), "the passes of the first job");
     }
@@ -190,7 +190,7 @@ mod tests {
         assert!(by_then < made && made < MANY, "it went on, and was stopped");
         let mut t = Timings::default();
         run(&mut t).unwrap();
-        assert_eq!(*t["timeout"].count("passes in the end"), PASSES);
+        assert_eq!(*t["timeout"].count("in the end"), PASSES);
 
         let (runtime, mill) = (single_threaded().unwrap(), Mill::making(MANY));
         assert!(runtime.block_on(asked_to_stop(&mill)).unwrap() < MANY);

@@ -151,11 +151,10 @@ impl Workshop {
 }
 
 fn count(t: &mut Timings, shop: &Workshop, outcomes: &[Result<()>], ticked: Ticked) {
-    // The most at once.
-    t.count("orders", shop.under_way.most());
-    t.count("downloads", shop.downloading.most());
-    t.count("parses", shop.parsing.most());
-    t.count("writes", shop.writing.most());
+    t.count("most orders", shop.under_way.most());
+    t.count("most downloads", shop.downloading.most());
+    t.count("most parses", shop.parsing.most());
+    t.count("most writes", shop.writing.most());
     t.count("written", outcomes.iter().flatten().count());
     let gap = ticked.longest_gap;
     t.count("longest gap, ms", gap.as_secs_f64() * 1e3);

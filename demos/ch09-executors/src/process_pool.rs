@@ -66,7 +66,7 @@ fn count(t: &mut Timings, tally: &Tally, sizes: Vec<Result<u32, Lost>>) {
     t.count("started", tally.started.get());
     t.count("workers lost", tally.lost.get());
     t.count("most attempts", tally.most_attempts.get());
-    t.count("sizes", sizes.join(", "));
+    t.count("sizes", sizes.join(" "));
 }
 
 /// The idle workers. It sets no bound: there are as many workers as parts are measured at once. For one thread only,

@@ -49,23 +49,19 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     if !cfg!(unix) {
         return Err(chapter::skip("it sends signals: it needs Unix"));
     }
-    let child = Job::start(TIDY).await?;
-    let gets = child.gets_sigterm(GRACE);
+    let gets = Job::start(TIDY).await?.gets_sigterm(GRACE);
     let end = t.time("handles SIGTERM", none(), gets).await?;
     count(t, end);
 
-    let child = Job::start(CARELESS).await?;
-    let gets = child.gets_sigterm(GRACE);
+    let gets = Job::start(CARELESS).await?.gets_sigterm(GRACE);
     let end = t.time("leaves SIGTERM alone", none(), gets).await?;
     count(t, end);
 
-    let child = Job::start(STUBBORN).await?;
-    let gets = child.gets_sigterm(GRACE);
+    let gets = Job::start(STUBBORN).await?.gets_sigterm(GRACE);
     let end = t.time("ignores SIGTERM", at_least(GRACE), gets).await?;
     count(t, end);
 
-    let child = Job::start(TIDY).await?;
-    let gets = child.gets_sigkill();
+    let gets = Job::start(TIDY).await?.gets_sigkill();
     let end = t.time("SIGKILL first", none(), gets).await?;
     count(t, end);
     Ok(())

@@ -19,9 +19,9 @@ use tokio::time::{Instant, sleep};
 /// In one run: with the worker that dies by itself no part can lose 5, after which it would be given up.
 const KILLS: u32 = 3;
 const RUNS: u32 = 25;
-const SIZES: &str = "0, 1, 4, 9, 16, 25";
-const WITHOUT_0: &str = "lost, 1, 4, 9, 16, 25";
-const WITHOUT_2: &str = "0, 1, lost, 9, 16, 25";
+const SIZES: &str = "0 1 4 9 16 25";
+const WITHOUT_0: &str = "lost 1 4 9 16 25";
+const WITHOUT_2: &str = "0 1 lost 9 16 25";
 
 fn lesson(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ch09-executors"));

@@ -73,7 +73,7 @@ type Asked = (i32, oneshot::Sender<()>);
 /// Starts the thread that listens. It ends the process, unless the loop does that in time.
 fn listens() -> Result<oneshot::Receiver<Asked>> {
     let runtime = runtime()?;
-    // Both installed when this function returns, and driven by that runtime.
+    // Its listeners are installed when this function returns, and that runtime drives them.
     let mut signals = {
         let _inside = runtime.enter();
         Signals::new()?
@@ -82,7 +82,7 @@ fn listens() -> Result<oneshot::Receiver<Asked>> {
     let listens = async move {
         let code = signals.next().await;
         let (answer, answered) = oneshot::channel();
-        // Refused by a loop that has ended. So has the process, nearly.
+        // Refused by a loop that has ended; then the process is about to end, too.
         let _ = ask.send((code, answer));
         select! {
             _second = signals.next() => {}

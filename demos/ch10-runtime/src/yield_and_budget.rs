@@ -44,32 +44,26 @@ use tracing::instrument;
 const BOARDS: u32 = 10_000;
 
 pub async fn run(t: &mut Timings) -> Result<()> {
-    // None of them waits. What they take is the processor's time, and 10 000 rounds may take some milliseconds.
-    let done = Done::default();
-    let working = beside_a_sweeper(&done, from_a_channel(full_channel(), done.clone()));
-    let swept = t.time("a channel of tokio's", at_most(1), working).await?;
-    count(t, swept);
+    let channel = |done| from_a_channel(full_channel(), done);
+    takes(t, "a channel of tokio's", channel).await?;
+    takes(t, "another stream", from_a_stream).await?;
+    takes(t, "with yield_now", and_yields).await?;
+    takes(t, "with consume_budget", and_consumes_budget).await?;
+    let unbudgeted = |done| unconstrained(channel(done)); // <- the difference
+    takes(t, "unconstrained channel", unbudgeted).await?;
+    Ok(())
+}
 
+/// Nothing waits here. What it takes is the processor's time, some milliseconds for 10 000 rounds.
+async fn takes<F>(t: &mut Timings, label: &str, work: impl FnOnce(Done) -> F) -> Result<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let done = Done::default();
-    let working = beside_a_sweeper(&done, from_a_stream(done.clone()));
-    let swept = t.time("another stream", at_most(1), working).await?;
-    count(t, swept);
-
-    let done = Done::default();
-    let working = beside_a_sweeper(&done, and_yields(done.clone()));
-    let swept = t.time("with yield_now", at_most(1), working).await?;
-    count(t, swept);
-
-    let done = Done::default();
-    let working = beside_a_sweeper(&done, and_consumes_budget(done.clone()));
-    let swept = t.time("with consume_budget", at_most(1), working).await?;
-    count(t, swept);
-
-    let done = Done::default();
-    let working = unconstrained(from_a_channel(full_channel(), done.clone())); // <- the difference
-    let working = beside_a_sweeper(&done, working);
-    let swept = t.time("unconstrained channel", at_most(1), working).await?;
-    count(t, swept);
+    let working = beside_a_sweeper(&done, work(done.clone()));
+    let (turns, most) = t.time(label, at_most(1), working).await?;
+    t.count("turns of the sweeper", turns);
+    t.count("most boards in a poll", most);
     Ok(())
 }
 
@@ -156,11 +150,6 @@ async fn most_in_a_poll(done: Done, work: impl Future<Output = ()>) -> u32 {
     })
     .await;
     most
-}
-
-fn count(t: &mut Timings, (turns, most): (u32, u32)) {
-    t.count("turns of the sweeper", turns);
-    t.count("most boards in a poll", most);
 }
 
 #[cfg(test)]
