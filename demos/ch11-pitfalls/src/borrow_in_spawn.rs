@@ -1,9 +1,10 @@
 //! # A task that borrows from its function
 //!
-//! `ship` has a label, spawns a `pack` that reads it, and awaits the task on the next line. It is refused with E0597:
-//! a task can outlive the function that spawned it. If that function is cancelled after half a tick, `pack` goes on
-//! to its end, with a label that was moved into the task and lives as long as it does. Futures that stay in their
-//! function's own task may borrow: two with one label, in 1 tick. They are dropped with the function.
+//! `ship` has a label, spawns a `pack` that reads it, and awaits the task on the next line. If `pack` borrows the
+//! label that is refused with E0597: a task can outlive the function that spawned it. So the label is moved into the
+//! task. If `ship` is cancelled after half a tick, `pack` goes on to its end, and its label lives as long as it does.
+//! Futures that stay in their function's own task may borrow: two of them share one label, and take 1 tick. They are
+//! dropped with the function.
 //!
 //! asyncio: create_task
 //!

@@ -1,8 +1,8 @@
 //! # One client per request, hidden in a helper
 //!
 //! A shop asks a carrier for the state of 20 parcels, one after another. If the helper that asks makes a client of
-//! its own, the carrier counts 20 connections; if it is given a client, 1. The answers are the same. What a
-//! connection costs on one machine, and what across a network: `http/reuse-client`.
+//! its own, the carrier counts 20 connections; if it is given a client, 1. The answers are the same.
+//! `http/reuse-client` tells what a connection costs, on one machine and across a network.
 //!
 //! asyncio: aiohttp.ClientSession, aiohttp.request
 //!

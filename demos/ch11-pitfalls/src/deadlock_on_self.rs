@@ -2,8 +2,8 @@
 //!
 //! A shop has 5 lamps and 6 customers. Each sale locks the stock for 1 tick, and a helper that orders new lamps locks
 //! it, too. The helper is called when fewer than 3 are left, while the sale still holds the lock: the sale waits for
-//! itself, for ever. The first 2 sales go well, the third hangs, and the others wait for it: 2 lamps sold when a
-//! deadline of 10 ticks ends it. Where the helper gets the locked stock as an argument all 6 are sold, in 6 ticks.
+//! itself, for ever. The first 2 sales go well, the third hangs, and the others wait for it: 2 lamps are sold when
+//! the deadline of 10 ticks comes. If the helper gets the locked stock as an argument all 6 are sold, in 6 ticks.
 //!
 //! asyncio: Lock, wait_for
 //!

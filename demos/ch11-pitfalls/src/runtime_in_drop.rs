@@ -1,10 +1,10 @@
 //! # A `Drop` that blocks on an async close
 //!
 //! A session of a warehouse closes itself: its `drop` calls `block_on(close())`. A sync test that has entered a
-//! multi-thread runtime passes. But where a task holds the session, `drop` runs inside the runtime, and there
-//! `block_on` panics: of 3 requests 0 are answered, though each price had come, and 3 sessions are left open. A
-//! `drop` that sends the session's number to a task loses no answer. The task closes one session after another, and 0
-//! are left open if the program waits for it: 1 tick for the requests, and 3 for the closes.
+//! multi-thread runtime (`Runtime::enter`) passes. But where a task holds the session, `drop` runs inside the
+//! runtime, and there `block_on` panics: of 3 requests 0 are answered, though each price had come, and 3 sessions are
+//! left open. A `drop` that sends the session's number to a task loses no answer. The task closes one session after
+//! another, and 0 are left open if the program waits for it: 1 tick for the requests, and 3 for the closes.
 //!
 //! asyncio: run, run_until_complete
 //!

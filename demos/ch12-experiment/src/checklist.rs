@@ -13,9 +13,9 @@
 //! failed = [r for r in results if isinstance(r, BaseException)]
 //! ```
 //!
-//! Not the same: some rows of such a list for asyncio are the compiler's in Rust. A forgotten `.await` is a warning,
-//! and a future awaited twice doesn't compile. Whether waits overlap no compiler can tell: that has to be measured,
-//! as the rows below are.
+//! Not the same: some rows of such a list for asyncio are the compiler's in Rust. A forgotten `.await` is a warning
+//! (`pitfalls/forgotten-await`), and a future awaited twice doesn't compile (`pitfalls/await-twice`). No compiler can
+//! tell whether waits overlap: that has to be measured, as the rows below are.
 
 use std::process::Command;
 
@@ -29,8 +29,8 @@ use tracing::instrument;
 
 use crate::options::Options;
 
-/// A practice, the lesson that shows what it is worth, and what must hold there. It is asked on the paused clock, unless
-/// the lesson needs the real one.
+/// A practice, the lesson that shows what it is worth, and what must hold there. It is asked on the paused clock,
+/// unless the lesson needs the real one.
 struct Row {
     practice: &'static str,
     lesson: &'static str,
