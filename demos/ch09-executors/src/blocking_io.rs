@@ -4,9 +4,9 @@
 //! every 10 ms. Tasks that call the driver themselves keep the loop's only thread (`basics/sleep`): the ticker has no
 //! turn until all three parts are measured, after 5 ticks, and `join_all` makes no difference. On threads of
 //! `spawn_blocking`, one part after another takes 5 ticks as well, but the ticker goes on: the longest gap between
-//! two of its turns is some tens of ms, or more on a busy machine. All at once take 2 ticks, as long as the longest
-//! one. So the time alone doesn't tell whether a call blocks the loop: the first two variants take equally long. The
-//! longest gap tells it, and the turns that the ticker has missed.
+//! two of its turns is little more than 10 ms, and longer on a busy machine. All at once take 2 ticks, as long as the
+//! longest one. So the time alone doesn't tell whether a call blocks the loop: the first two variants take equally
+//! long. The longest gap tells it, and the turns that the ticker has missed.
 //!
 //! asyncio: to_thread, run_in_executor
 //!

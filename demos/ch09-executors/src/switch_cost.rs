@@ -27,7 +27,7 @@
 
 use std::{
     io::{self, Read, Write},
-    process::{Child, ChildStdin, ChildStdout},
+    process::Child,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread,
 };
@@ -44,13 +44,18 @@ const ROUNDS: usize = 5;
 
 pub async fn run(t: &mut Timings) -> Result<()> {
     // Made beforehand: a round holds nothing but the exchanges.
-    let (mut task, mut thread, mut process) = (Task::start(), Thread::start(), Process::start()?);
+    let mut task = starts_a_task();
+    let mut thread = starts_a_thread();
+    let mut process = starts_a_process()?;
     for round in 0..ROUNDS {
-        measure(t, round, "two tasks", task.exchanges()).await?;
-        measure(t, round, "two threads", async { thread.exchanges() }).await?;
-        measure(t, round, "two processes", async { process.exchanges() }).await?;
+        measure(t, round, "two tasks", with_a_task(&mut task)).await?;
+        measure(t, round, "two threads", with_a_thread(&mut thread)).await?;
+        measure(t, round, "two processes", with_a_process(&mut process)).await?;
     }
-    process.ends()
+    drop(process.stdin.take()); // the end of its pipe, and so of the process
+    let status = process.wait()?;
+    ensure!(status.success(), "the other process failed: {status}");
+    Ok(())
 }
 
 async fn measure(
@@ -60,10 +65,11 @@ async fn measure(
     exchanges: impl Future<Output = Result<u32>>,
 ) -> Result<()> {
     let before = sleeps();
-    let number = t.rate(label, 2 * EXCHANGES, exchanges).await?;
+    let hand_overs = 2 * EXCHANGES;
+    let number = t.rate(label, hand_overs, exchanges).await?;
     let slept = sleeps().zip(before).map(|(now, before)| now - before);
     ensure!(
-        number == 2 * EXCHANGES,
+        number == hand_overs,
         "{label}: it has come back as {number}"
     );
     if let Some(slept) = slept.filter(|_| round == 0) {
@@ -77,100 +83,66 @@ fn sleeps() -> Option<usize> {
     number("/proc/thread-self/status", "voluntary_ctxt_switches:")
 }
 
-/// A task on this thread, and a channel each way.
-struct Task {
-    numbers: mpsc::Sender<u32>,
-    answers: mpsc::Receiver<u32>,
+/// A channel to a task on this thread, and one back. The task ends when the lesson drops its side.
+fn starts_a_task() -> (mpsc::Sender<u32>, mpsc::Receiver<u32>) {
+    let (numbers, mut to_partner) = mpsc::channel(1);
+    let (from_partner, answers) = mpsc::channel(1);
+    tokio::spawn(async move {
+        while let Some(number) = to_partner.recv().await
+            && from_partner.send(number + 1).await.is_ok()
+        {}
+    });
+    (numbers, answers)
 }
 
-impl Task {
-    fn start() -> Self {
-        let (numbers, mut to_partner) = mpsc::channel(1);
-        let (from_partner, answers) = mpsc::channel(1);
-        tokio::spawn(async move {
-            while let Some(number) = to_partner.recv().await
-                && from_partner.send(number + 1).await.is_ok()
-            {}
-        });
-        Self { numbers, answers }
+async fn with_a_task(
+    (numbers, answers): &mut (mpsc::Sender<u32>, mpsc::Receiver<u32>),
+) -> Result<u32> {
+    let mut number = 0;
+    for _ in 0..EXCHANGES {
+        numbers.send(number + 1).await?;
+        number = answers.recv().await.context("the other task has ended")?;
     }
-
-    async fn exchanges(&mut self) -> Result<u32> {
-        let mut number = 0;
-        for _ in 0..EXCHANGES {
-            self.numbers.send(number + 1).await?;
-            let answer = self.answers.recv().await;
-            number = answer.context("the other task has ended")?;
-        }
-        Ok(number)
-    }
+    Ok(number)
 }
 
-/// The same with channels that block their thread. Nothing else waits on the loop meanwhile.
-struct Thread {
-    numbers: SyncSender<u32>,
-    answers: Receiver<u32>,
+/// The same with channels that block their thread.
+fn starts_a_thread() -> (SyncSender<u32>, Receiver<u32>) {
+    let (numbers, to_partner) = sync_channel(1);
+    let (from_partner, answers) = sync_channel(1);
+    thread::spawn(move || {
+        while let Ok(number) = to_partner.recv()
+            && from_partner.send(number + 1).is_ok()
+        {}
+    });
+    (numbers, answers)
 }
 
-impl Thread {
-    fn start() -> Self {
-        let (numbers, to_partner) = sync_channel(1);
-        let (from_partner, answers) = sync_channel(1);
-        // Ends when the lesson drops its side.
-        thread::spawn(move || {
-            while let Ok(number) = to_partner.recv()
-                && from_partner.send(number + 1).is_ok()
-            {}
-        });
-        Self { numbers, answers }
+/// Never suspends, and needn't: nothing else waits on the loop meanwhile.
+async fn with_a_thread((numbers, answers): &mut (SyncSender<u32>, Receiver<u32>)) -> Result<u32> {
+    let mut number = 0;
+    for _ in 0..EXCHANGES {
+        numbers.send(number + 1)?;
+        number = answers.recv()?;
     }
-
-    fn exchanges(&mut self) -> Result<u32> {
-        let mut number = 0;
-        for _ in 0..EXCHANGES {
-            self.numbers.send(number + 1)?;
-            number = self.answers.recv()?;
-        }
-        Ok(number)
-    }
+    Ok(number)
 }
 
-/// The same with pipes.
-struct Process {
-    child: Child,
-    numbers: ChildStdin,
-    answers: ChildStdout,
+/// The same with pipes: std's, which block. Those of tokio don't.
+fn starts_a_process() -> Result<Child> {
+    let mut command = chapter::worker("switch_cost::hands_back")?.into_std();
+    Ok(command.spawn()?)
 }
 
-impl Process {
-    fn start() -> Result<Self> {
-        // std's, whose pipes block.
-        let mut command = chapter::worker("switch_cost::hands_back")?.into_std();
-        let mut child = command.spawn()?;
-        let pipes = child.stdin.take().zip(child.stdout.take());
-        let (numbers, answers) = pipes.context("both are piped")?;
-        Ok(Self {
-            child,
-            numbers,
-            answers,
-        })
+async fn with_a_process(process: &mut Child) -> Result<u32> {
+    let pipes = process.stdin.as_mut().zip(process.stdout.as_mut());
+    let (numbers, answers) = pipes.context("both are piped")?;
+    let mut number = 0;
+    for _ in 0..EXCHANGES {
+        write(numbers, number + 1)?;
+        number = read(answers)?;
     }
-
-    fn exchanges(&mut self) -> Result<u32> {
-        let mut number = 0;
-        for _ in 0..EXCHANGES {
-            write(&mut self.numbers, number + 1)?;
-            number = read(&mut self.answers)?;
-        }
-        Ok(number)
-    }
-
-    fn ends(mut self) -> Result<()> {
-        drop(self.numbers);
-        let status = self.child.wait()?;
-        ensure!(status.success(), "the other process failed: {status}");
-        Ok(())
-    }
+    Ok(number)
 }
 
 /// Run in the other process, until the pipe ends.

@@ -182,7 +182,7 @@ fn hear_orders(to_work: &Sender<String>) {
     exit(0);
 }
 
-/// Without a limit on the length: the orders come from this very program.
+/// Without a cap on the length: the orders come from this very program.
 fn hear_order(stdin: &mut impl Read) -> Result<String> {
     let mut length = [0; 4];
     stdin.read_exact(&mut length)?;
