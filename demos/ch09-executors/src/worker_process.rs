@@ -1,11 +1,11 @@
 //! # A worker process, and three ways to lose it
 //!
 //! A worker is this program once more. It gets its orders over stdin and answers over stdout, both in frames
-//! (`executors/frames`). A new worker for each of 3 parts is 3 processes to start; one worker for all of them is 1. A
-//! worker can be lost in three ways. One that dies in the middle of a part closes its pipe, and its exit status says
-//! whether it ended by itself or by a signal. One that prints text between its answers is still running, but what it
-//! sends is rubbish: a fault in its code, which a new worker has, too. One that hangs is still running and sends
-//! nothing: here a `timeout` gives it up after 2 ticks.
+//! (`executors/frames`). One that works measures 3 parts in 3 ticks, and is still running, ready for others. A worker
+//! can be lost in three ways. One that dies in the middle of a part closes its pipe, and its exit status says whether
+//! it ended by itself or by a signal; `executors/process-pool` starts another in its place. One that prints text
+//! between its answers is still running, but what it sends is rubbish: a fault in its code, which a new worker has,
+//! too. One that hangs is still running and sends nothing: here a `timeout` gives it up after 2 ticks.
 //!
 //! asyncio: multiprocessing.Process, multiprocessing.Pipe, EOFError
 //!
@@ -48,34 +48,23 @@ use tracing::instrument;
 use crate::frames::{Fault, LONGEST, framed, next};
 
 pub async fn run(t: &mut Timings) -> Result<()> {
-    let each = async {
-        let mut sizes = Vec::new();
-        for part in 1..=3 {
-            let mut worker = Worker::start("").await?; // <- the difference
-            sizes.push(worker.measure(part).await?);
-        }
-        anyhow::Ok(sizes)
-    };
-    let sizes = t.time("a worker for each part", at_least(3), each).await?;
-    count(t, "a worker for each part", format!("{sizes:?}"));
-
     for (label, law, fault, limit) in [
-        ("one worker", Some(at_least(3)), "", 100),
+        ("works", Some(at_least(3)), "", 100),
         ("dies", Some(at_least(0.5)), "dies at 1", 100),
         ("prints", none(), "prints at 1", 100),
         ("hangs", Some(at_least(2)), "hangs at 1", 2),
     ] {
         let measured = t.time(label, law, measures(fault, limit)).await;
         let (mut worker, outcome) = measured?;
-        count(t, label, outcome);
+        t.count("outcome", outcome);
         let running = worker.child.try_wait()?.is_none();
         t.count("still running", u32::from(running));
     }
     Ok(())
 }
 
-/// One worker for 3 parts, each in `limit` ticks, and their sizes, or why there are none. A worker whose answer is late
-/// must not be asked again: the late answer would be read as the one about the next part.
+/// One worker for 3 parts, each in `limit` ticks, and their sizes, or why there are none. A worker whose answer is
+/// late must not be asked again: the late answer would be read as the one about the next part.
 async fn measures(fault: &str, limit: u32) -> Result<(Worker, String), Lost> {
     let mut worker = Worker::start(fault).await?;
     let mut sizes = Vec::new();
@@ -87,13 +76,6 @@ async fn measures(fault: &str, limit: u32) -> Result<(Worker, String), Lost> {
         }
     }
     Ok((worker, format!("{sizes:?}")))
-}
-
-fn count(t: &mut Timings, label: &str, outcome: String) {
-    let lanes = t[label].lanes.iter();
-    let started = lanes.filter(|lane| lane.label.starts_with("start("));
-    t.count("started", started.count());
-    t.count("outcome", outcome);
 }
 
 /// One process, and the pipes to it. `kill_on_drop` is set, so the process is killed when this is dropped.

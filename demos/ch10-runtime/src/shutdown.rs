@@ -76,8 +76,8 @@ async fn workshop(
             },
         }
     }
-    // `wait` of an open tracker doesn't return, even if it is empty: there might be more to come. A closed tracker
-    // still takes tasks; it is the closed channel that refuses jobs.
+    // Without this `wait` doesn't return (`runtime/wait-for-all`). A closed tracker still takes tasks; it is the closed
+    // channel that refuses jobs.
     at_work.close();
     if timeout(ticks(grace), at_work.wait()).await.is_err() {
         too_late.cancel();
