@@ -1,11 +1,11 @@
 //! # `BEGIN IMMEDIATE`: the write lock before the read
 //!
 //! Ten pears are in stock, and five clerks sell one each: read the stock, take the money, write the stock minus one.
-//! Without a transaction all five sell and 4 of the updates are lost. In a plain `BEGIN` nothing is lost, but 4 of
-//! the 5 are refused, with most of a `busy_timeout` of 30 s left: the writer waits until no other transaction reads,
-//! so a reader who waited for the writer would wait for ever. `BEGIN IMMEDIATE` takes the write lock before the read:
-//! all 5 sell, one after another, 0 are refused, and nobody has to try again. There is no queue: SQLite sleeps and
-//! looks again, so their order is free, and it takes longer than the five sales. `busy_timeout` limits that wait:
+//! Without a transaction all five sell and 4 of the updates are lost (see `sync/lost-update`). In a plain `BEGIN`
+//! nothing is lost, but 4 of the 5 are refused, with most of a `busy_timeout` of 30 s left. Waiting couldn't help
+//! them: a writer waits until no other transaction reads, and all of them have read. `BEGIN IMMEDIATE` takes the
+//! write lock before the read: all 5 sell, one after another, 0 are refused, and nobody has to try again. Their order
+//! is free, and they need longer than the five sales (see `databases/wal-at-work`). `busy_timeout` limits that wait:
 //! where the lock is held for longer, the refusal comes then.
 //!
 //! asyncio: sqlite3.OperationalError, isolation_level, BEGIN IMMEDIATE, database is locked
@@ -21,8 +21,8 @@
 //! ```
 //!
 //! Not the same: by default Python begins a transaction before the update, and the select stands outside of it, so
-//! that is the first variant. `isolation_level="IMMEDIATE"` changes only how it begins, not where. sqlx begins where
-//! the code says so: `begin` is a plain `BEGIN`, `begin_with` takes the statement.
+//! that is the first variant. `isolation_level="IMMEDIATE"` changes only how it begins, not where. In sqlx a
+//! transaction begins where the code says so: `begin` is a plain `BEGIN`, `begin_with` takes the statement.
 
 use std::{path::Path, time::Duration};
 
@@ -57,7 +57,7 @@ pub async fn run(t: &mut Timings, _: &Options) -> Result<()> {
     let one_by_one = PAYING * f64::from(CLERKS);
     for (statement, at_the_till, ticks) in [
         ("BEGIN", CLERKS, PAYING),
-        // While one clerk has the lock, no other gets as far as the till: a clerk there waits for nobody.
+        // While one clerk has the lock, no other gets as far as the till, so the clerk there waits for nobody.
         ("BEGIN IMMEDIATE", 1, one_by_one), // <- the difference
     ] {
         let shop = open(&folder.path().join(statement), PATIENCE).await?;
@@ -111,8 +111,8 @@ async fn read_stock(shop: &mut SqliteConnection) -> sqlx::Result<i64> {
     select.fetch_one(shop).await
 }
 
-/// A transaction that has read keeps the others from committing. Of two that have read and want to write, each would
-/// wait for the end of the other, so SQLite refuses the second one without a wait.
+/// A transaction that has read keeps the others from committing. If two have read and want to write, each would wait
+/// for the end of the other, so SQLite refuses the second one without a wait.
 #[instrument(ret, err, skip(shop))]
 async fn writes(clerk: u32, shop: &mut SqliteConnection, pears: i64) -> sqlx::Result<()> {
     let update = sqlx::query("update stock set pears = ?").bind(pears);

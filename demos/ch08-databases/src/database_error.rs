@@ -1,10 +1,10 @@
-//! # `db error`: what went wrong is in the source
+//! # `db error`: what went wrong is in the error's source
 //!
 //! A shop enters a customer whose name is taken. Printed alone, tokio-postgres's error is "db error" (since 0.7.15;
-//! before that it appended its cause). It is the same for a table that isn't there and for a text that can't be
-//! stored: 3 faults, 1 text. What the server said is in the error's source; anyhow's `{error:#}` prints the whole
-//! chain. `code()` is the SQLSTATE, five characters, and here 3 different ones. A program that acts on an error
-//! compares the SQLSTATE: the text follows the language that the server is set to.
+//! before that it appended its cause). It is the same for a table that isn't there and for a text with a NUL: 3
+//! faults, 1 text. What the server said is in the error's source (see `http/faults`), and anyhow's `{error:#}` prints
+//! the whole chain. `code()` is the SQLSTATE, five characters, and here 3 different ones. A program that acts on an
+//! error compares the SQLSTATE: the text follows the language that the server is set to.
 //!
 //! asyncio: asyncpg.PostgresError, UniqueViolationError, sqlstate
 //!
@@ -17,9 +17,9 @@
 //! ```
 //!
 //! Not the same: asyncpg has a class for each SQLSTATE, and `str(error)` is the server's text. Here all are one type,
-//! `SqlState::UNIQUE_VIOLATION` is a value to compare with, and the constraint's name is in `as_db_error()`. The text
-//! of sqlx's error ends with the server's; the line that it names is a line of PostgreSQL's source code, not of the
-//! statement. A value of the wrong Rust type isn't sent, so that error comes from the client and has no SQLSTATE.
+//! `SqlState::UNIQUE_VIOLATION` is a value to compare with, and the constraint's name is in `as_db_error()`. sqlx's
+//! error prints the server's text. The line number after it is one of PostgreSQL's source code, not of the statement.
+//! A value of the wrong Rust type isn't sent, so that error comes from the client and has no SQLSTATE.
 
 use std::borrow::Cow;
 
@@ -91,7 +91,8 @@ async fn enter(client: &Client, statement: &str, name: &(dyn ToSql + Sync)) -> R
 
 /// Two clerks may enter one name at the same moment. So nobody first checks whether it is there: the constraint
 /// decides, and its SQLSTATE is the answer. (For this one insert `on conflict do nothing` would do; the SQLSTATE
-/// serves for every constraint.) Outside of a transaction only: one that was begun is aborted by the error.
+/// serves for every constraint.) Outside of a transaction only: one that was begun is aborted by the error (see
+/// `databases/failed-statement`).
 #[instrument(ret, err, skip(client))]
 async fn enter_if_new(client: &Client, name: &str) -> Result<bool, Error> {
     match client.execute(INSERT, &[&name]).await {

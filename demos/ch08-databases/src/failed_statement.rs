@@ -2,8 +2,8 @@
 //!
 //! The second of three lines of an order is bad, and its error is ignored. PostgreSQL then refuses the third line as
 //! well: "current transaction is aborted". The `commit` at the end returns `Ok`, and 0 lines are stored: the server
-//! has made a rollback of it. It says so in its answer, and neither driver makes an error of that. To go on after an
-//! error, a line that may fail goes into a savepoint, a transaction within the transaction: the 2 good lines are
+//! has rolled back instead. It says so in its answer, and neither driver makes an error of that. To go on after an
+//! error, a line that may fail goes into a savepoint, a transaction within the transaction: then the 2 good lines are
 //! stored.
 //!
 //! asyncio: transaction, InFailedSQLTransactionError, savepoint

@@ -4,8 +4,8 @@
 //! whatever the length, and an empty list finds 0 rows. `in ($1, $2, …)` has a parameter for each id, so each length
 //! is a text of its own: 20 statements for 20 lengths, an error for the empty list and another one for 70 000 ids.
 //! Without an `order by` rows come in no promised order: these lists run against the order of the table, and in both
-//! ways only the list of a single id comes back as it was. A join with `unnest(…) with ordinality` can order by the
-//! place in the list, and returns all 20 as they were.
+//! ways only the list of a single id comes back in its order. `unnest(…) with ordinality` makes a table of the list.
+//! A join with it can order by the place in the list, and returns all 20 in their order.
 //!
 //! asyncio: IN, aiomysql.DictCursor
 //!
@@ -18,10 +18,11 @@
 //! products = await shop.fetch("select * from products where id = any($1)", ids)   # asyncpg
 //! ```
 //!
-//! Not the same: MySQL has no arrays, so there the text always depends on the length, and aiomysql writes the values
-//! into it, too. sqlx builds such a text with a `QueryBuilder`, which numbers the parameters and binds them. Like
-//! asyncpg it keeps 100 prepared statements on each connection, and lists of 100 lengths push out all others. A row
-//! of sqlx is read by the name of a column, as from a DictCursor, and the column's type is checked.
+//! Not the same: MySQL has no arrays, so there the text always depends on the length (see `databases/mysql-in-list`),
+//! and aiomysql writes the values into it, too. sqlx builds such a text with a `QueryBuilder`, which numbers the
+//! parameters and binds them. Like asyncpg it keeps 100 prepared statements on each connection, and lists of 100
+//! lengths push out all others. A row of sqlx is read by the name of a column, as from a DictCursor, and the column's
+//! type is checked.
 
 use anyhow::Result;
 use scratch_postgres::Postgres;
@@ -59,7 +60,7 @@ async fn each_of(shop: &PgPool, ids: &[i32]) -> Result<Vec<i32>> {
     for id in ids {
         list.push_bind(id); // writes `$1`, `$2` and so on; the id itself is bound
     }
-    // Of no ids this makes `in ()`, which isn't SQL: whoever builds such a text sends no query for an empty list.
+    // Of no ids this makes `in ()`, which isn't SQL (see `databases/mysql-in-list` for the way out).
     query.push(")"); // <- the difference: the text depends on the length
     read(query.build().fetch_all(shop).await?)
 }

@@ -1,10 +1,10 @@
 //! # A queue in a table: a worker is killed, no job is lost
 //!
-//! Four worker processes pack 20 orders that stand in a table. Each takes the next row with `for update skip locked`,
-//! packs the order, and commits the parcel and `done` together. A fifth one is slow and is killed (SIGKILL) in the
-//! middle of its job: the server ends its transaction, and another worker takes the row. 21 jobs have begun, 20 are
-//! done, and there are 20 parcels, none of them twice. With a first transaction that marks the job as taken, the kill
-//! leaves it taken for ever: 19 parcels, 1 order lost.
+//! Four worker processes pack 20 orders that stand in a table. Each takes the next row with `for update skip locked`
+//! (see `databases/skip-locked`), packs the order, and commits the parcel and `done` together. A fifth one is slow
+//! and is killed (SIGKILL) in the middle of its job: the server ends its transaction, and another worker takes the
+//! row. 21 jobs have begun, 20 are done, and there are 20 parcels, 0 of them twice. If a first transaction marks the
+//! job as taken, the kill leaves it taken for ever: 19 parcels, 1 order lost.
 //!
 //! asyncio: Queue, multiprocessing.Queue, Process, task_done
 //!
@@ -18,10 +18,11 @@
 //!     await connection.execute("update jobs set state = 'done' where id = $1", job["id"])
 //! ```
 //!
-//! Not the same: a `multiprocessing.Queue` forgets a job when it hands it over, and what a killed worker had in hand
-//! is lost. Here the server keeps it, in Python as in Rust: a closed connection tells it that the worker is gone.
-//! What stands outside the database, such as a mail, isn't part of the transaction and may be done twice. The workers
-//! need nothing of each other but the URL, so with `--postgres URL` they can run on several machines.
+//! Not the same: a `multiprocessing.Queue` forgets a job when it hands it over, and the job of a killed worker is
+//! lost, like the parcel in `queues/cancelled-consumer`. Here the server keeps it, in Python as in Rust: a closed
+//! connection tells it that the worker is gone. What stands outside the database, such as a mail, isn't part of the
+//! transaction and may be done twice. The workers need nothing of each other but the URL, so with `--postgres URL`
+//! they can run on several machines.
 
 use std::{env, io::Write, time::Duration};
 
@@ -32,13 +33,12 @@ use timing::{Timings, law::none, ticks};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::Child,
-    runtime::Builder,
     time::sleep,
 };
 use tokio_postgres::{Client, NoTls};
-use tracing::{info, instrument, warn};
+use tracing::{info, instrument};
 
-use crate::options::Options;
+use crate::{options::Options, postgres::served};
 
 const JOBS: i64 = 20;
 const WORKERS: u32 = 4;
@@ -66,26 +66,25 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     shop.count(t).await?;
 
     let day = shop.day("job_queue::packs", true);
-    t.time("and one killed", none(), day).await?;
+    t.time("a fifth is killed", none(), day).await?;
     shop.count(t).await?;
 
     let day = shop.day("job_queue::marks_first", true);
-    t.time("and marked first", none(), day).await?;
+    t.time("killed after marking", none(), day).await?;
     shop.count(t).await
 }
 
 /// A worker: runs in a process of its own.
 pub fn packs() -> Result<()> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(works_until_all_is_done(false))
+    works_until_all_is_done(false)
 }
 
 /// The same with a transaction of its own for taking a job.
 pub fn marks_first() -> Result<()> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(works_until_all_is_done(true))
+    works_until_all_is_done(true)
 }
 
+#[tokio::main(flavor = "current_thread")]
 async fn works_until_all_is_done(mark_first: bool) -> Result<()> {
     let mut client = connect(&env::var(URL)?).await?;
     let pause = Duration::from_millis(env::var(PAUSE)?.parse()?);
@@ -214,11 +213,5 @@ async fn works(worker: u32, mut child: Child) -> Result<()> {
 }
 
 async fn connect(url: &str) -> Result<Client> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-    tokio::spawn(async {
-        if let Err(error) = connection.await.context("the connection") {
-            warn!("{error:#}");
-        }
-    });
-    Ok(client)
+    Ok(served(tokio_postgres::connect(url, NoTls).await?))
 }

@@ -1,9 +1,11 @@
 //! # LISTEN and NOTIFY: a hint to look, not the data
 //!
-//! A shop puts its orders into a table and announces each with a NOTIFY. Of 2, one before LISTEN and one after it, a
-//! clerk hears 1. Four that a transaction sends are heard when it commits, after 1 tick, and as 2: the server folds
-//! equal ones. Of 3, two of which are sent while the clerk's connection is lost, 1 is heard. The clerk who finds 3 of
-//! 3 looks into the table: once after each LISTEN, and again after each notification.
+//! A session of PostgreSQL that has called LISTEN gets each text that another one sends with NOTIFY. A shop puts its
+//! orders into a table and announces each with a NOTIFY. A clerk hears 1 of 2, if one is sent before the LISTEN and
+//! one after it. Four that a transaction sends are heard when it commits, after 1 tick, and as 2, because the server
+//! folds equal ones. Of 3, two of which are sent while the clerk's connection is lost, 1 is heard. A clerk who looks
+//! into the table, once after each LISTEN and again after each notification, finds 3 of 3. The order matters:
+//! register first, then look (see `sync/condition`).
 //!
 //! asyncio: add_listener, Connection.notifies, Queue
 //!
@@ -19,8 +21,8 @@
 //! ```
 //!
 //! Not the same: asyncpg calls a function for each notification, and after a loss of its connection it doesn't listen
-//! again. A `PgListener` of sqlx is awaited and does listen again: `recv` without a word, `try_recv` with a `None`.
-//! The same in both: the server keeps nothing for those who don't listen.
+//! again. A `PgListener` of sqlx is awaited and does listen again: `recv` doesn't mention it, `try_recv` returns a
+//! `None`. The same in both: the server keeps nothing for sessions that don't listen.
 
 use anyhow::Result;
 use scratch_postgres::Postgres;

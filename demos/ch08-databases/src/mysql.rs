@@ -1,9 +1,9 @@
 //! # MySQL through a pool: as many at once as there are connections
 //!
-//! Ten orders are packed by the server, 1 tick for each. A connection packs one at a time, so a pool of one takes 10
+//! Ten orders are packed by the server, 1 tick for each, as in `databases/pool`: a pool of one connection takes 10
 //! ticks, of five 2 (two waves), of ten 1. The pool is the same type as for PostgreSQL with another database behind
-//! it, and MariaDB is reached in the same way. It needs a server of yours (`--mysql URL` or `MYSQL_URL`); nothing is
-//! changed in it.
+//! it, and MariaDB is reached in the same way. The lesson needs a server of yours (`--mysql URL` or `MYSQL_URL`), and
+//! changes nothing in it.
 //!
 //! asyncio: aiomysql.create_pool, aiomysql, pool.acquire
 //!
@@ -18,9 +18,9 @@
 //! ```
 //!
 //! Not the same: aiomysql puts each value into the text, escaped, and sends it all. sqlx prepares the statement and
-//! sends the value beside it. A pool of aiomysql that can't reach its server says so; one of sqlx tries again until
-//! its time is over and then says that the pool timed out. So one connection is made before the pool, to hear the
-//! reason.
+//! sends the value beside it (see `databases/parameters`). A pool of aiomysql that can't reach its server says so;
+//! one of sqlx reports a timeout (see `databases/pool-limits`). So one connection is made before the pool, to hear
+//! the reason.
 
 use std::{collections::HashSet, time::Duration};
 

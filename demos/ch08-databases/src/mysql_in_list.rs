@@ -1,8 +1,9 @@
 //! # A list of ids in MySQL, and the list that is empty
 //!
-//! MySQL has no arrays, so a list of ids is a parameter for each of them. `QueryBuilder` writes them: 1 000 rows go
-//! in with 1 insert, 3 ids find 3 rows. For an empty list the same code writes `in ()`, which isn't SQL: error 1064,
-//! and no test with one id shows it. The empty list needs an answer of its own, without a query: 0 rows.
+//! MySQL has no arrays, so a list of ids is a parameter for each of them (see `databases/in-list`). `QueryBuilder`
+//! writes them: 1 000 rows go in with 1 insert, 3 ids find 3 rows. For an empty list the same code writes `in ()`,
+//! which isn't SQL: error 1064, and no test with one id shows it. The empty list needs an answer of its own, without
+//! a query: 0 rows.
 //!
 //! asyncio: aiomysql.DictCursor, IN, executemany
 //!
@@ -18,7 +19,7 @@
 //!
 //! Not the same: `executemany` of aiomysql makes one statement of an insert too, by looking at its text; in sqlx the
 //! code says so, with `push_values`. A row is read by the name of a column, as from a DictCursor, and the type is
-//! checked. sqlx takes a text only if it is known when the program is built, or comes from its `QueryBuilder`.
+//! checked. What a `QueryBuilder` has written needs no `AssertSqlSafe` around it (see `databases/parameters`).
 
 use anyhow::Result;
 use sqlx::{MySql, MySqlConnection, QueryBuilder, Row, mysql::MySqlDatabaseError};

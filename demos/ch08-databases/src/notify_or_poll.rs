@@ -1,8 +1,8 @@
 //! # Waiting for a row: ask again and again, or be told
 //!
 //! An order is put into a table after 2.5 ticks. A clerk who asks once a tick sees it after 3 ticks and has asked 4
-//! times: at 0, 1, 2 and 3. A clerk who listens asks once at the start, waits for the notification, and asks again: 2
-//! queries, and the order is seen after 2.5 ticks.
+//! times: at 0, 1, 2 and 3. A clerk who listens (see `databases/listen-notify`) asks once at the start, waits for the
+//! notification, and asks again: 2 queries, and the order is seen after 2.5 ticks.
 //!
 //! asyncio: add_listener, sleep
 //!
@@ -17,9 +17,9 @@
 //!     wake.clear()
 //! ```
 //!
-//! Not the same: nothing but the names. A notification may get lost with the connection, so a clerk who must not be late
-//! asks now and then as well, with a `timeout` around `recv`. In tokio the interval ticks from its planned times, where
-//! a `sleep` in a loop begins when the query is done.
+//! Not the same: tokio's `interval` keeps to its planned times, where a `sleep` in a loop begins when the query is
+//! done (see `tasks/periodic`). The same in both: a notification can get lost with the connection. So a clerk who
+//! must not be late also asks now and then, with a `timeout` around `recv`.
 
 use anyhow::Result;
 use scratch_postgres::Postgres;
@@ -89,7 +89,7 @@ impl Clerk {
         }
     }
 
-    /// Listens already. So an order that isn't there at the first look is announced later.
+    /// The listener listens already, so an order that isn't there at the first look is announced later.
     #[instrument(ret, err, skip(self, listener))]
     async fn is_told(&mut self, mut listener: PgListener) -> Result<()> {
         while !self.sees_an_order().await? {
@@ -123,13 +123,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_asks_every_tick_sees_it_at_the_next_tick() {
+    async fn a_clerk_who_asks_every_tick_sees_it_at_the_next_tick() {
         let Some(t) = measured().await else { return };
         assert!(t["asks every tick"].elapsed >= ticks(3));
     }
 
     #[tokio::test]
-    async fn who_is_told_asks_less_often() {
+    async fn a_clerk_who_is_told_asks_less_often() {
         let Some(t) = measured().await else { return };
         assert!(t["is told"].elapsed >= ticks(2.5));
         assert!(queries(&t, "is told") <= 2);

@@ -2,9 +2,9 @@
 //!
 //! Seven customers have awkward names, with quotes, comments and pieces of SQL in them. Each is looked for, and the
 //! right answer is that one customer. With the name bound to `$1` all 7 answers are right: the server gets the text
-//! beside the statement and never reads it as SQL. With the name formatted into the statement 4 are right. One name
-//! makes the statement find everybody; two are refused, and one of these two is O'Brien. Sent as a batch, which may
-//! hold several statements, the last name also drops the table: 0 tables are left.
+//! beside the statement and never reads it as SQL. With the name formatted into the statement 4 are right, 1 is wrong
+//! and finds everybody, and 2 are refused, O'Brien among them. Sent as a batch, which may hold several statements,
+//! the last name also drops the table: 0 tables are left.
 //!
 //! asyncio: $1, arguments of fetch, SQL injection
 //!
@@ -16,10 +16,10 @@
 //! await shop.execute(f"delete from customers where name = '{name}'")        # never: without arguments it's a batch
 //! ```
 //!
-//! Not the same: asyncpg takes any `str` as a statement, tokio-postgres any `&str`. sqlx takes a `&'static str`, so a
-//! text that stands in the program: what `format!` has made doesn't compile until `AssertSqlSafe` stands around it, a
-//! word that a review can search for. The same everywhere: PostgreSQL's `text` has no NUL, so even when it is bound
-//! a text with one in it is refused by the server.
+//! Not the same: asyncpg takes any `str` as a statement, tokio-postgres any `&str`. sqlx takes a `&'static str`, a
+//! text that stands in the program. What `format!` has made doesn't compile until `AssertSqlSafe` stands around it, a
+//! word that a review can search for. The same in all: PostgreSQL's `text` can't hold a NUL, so the server refuses a
+//! text with one in it even when it is bound.
 
 use anyhow::Result;
 use scratch_postgres::Postgres;

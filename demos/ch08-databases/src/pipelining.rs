@@ -1,9 +1,10 @@
 //! # Pipelining: a connection hides distance, not work
 //!
-//! Ten queries through one connection to a server that is far away: a round trip takes 1 tick. In turn they take 10
-//! ticks. Polled together they take 1: each is sent without waiting for the answers to those before it. Then ten
-//! queries that the server works on for 1 tick each: in turn 10 ticks, together 10 ticks as well, because a session
-//! runs one statement at a time, in the order in which they come. Over ten connections they take 1 tick.
+//! Ten queries go through one connection to a server that is far away: a round trip takes 1 tick. In turn they take
+//! 10 ticks. Polled together they take 1, because each is sent without waiting for the answers to those before it.
+//! That is pipelining. Then ten queries that the server works on for 1 tick each: in turn 10 ticks, together 10 ticks
+//! as well, because a session runs one statement at a time, in the order in which they come. Over ten connections
+//! they take 1 tick (see `databases/pool`).
 //!
 //! asyncio: asyncpg.InterfaceError, gather, AsyncConnection.pipeline
 //!
@@ -18,12 +19,12 @@
 //! ```
 //!
 //! Not the same: a query of tokio-postgres takes `&Client`, so several futures may use one, and with a prepared
-//! statement that alone is pipelining; without one each query waits for its own preparation first. asyncpg refuses a
+//! statement that alone is pipelining. Without one each query waits for its own preparation first. asyncpg refuses a
 //! second query, and in sqlx it doesn't compile: a query there needs `&mut`. In psycopg's pipeline a statement that
-//! fails takes those after it with it. Here each is on its own: of ten with one bad, 9 are answered. What they have
-//! in common: for statements that run side by side it takes as many connections, hence a pool.
+//! fails makes those after it fail. Here each is on its own: of ten with one bad, 9 are answered. The same in all:
+//! only on several connections can statements run side by side.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use futures_util::future::try_join_all;
 use scratch_postgres::{Postgres, far_away};
 use timing::{
@@ -31,10 +32,10 @@ use timing::{
     law::{max, sum},
     ticks,
 };
-use tokio_postgres::{Client, Error, NoTls, Statement, connect};
-use tracing::{info, instrument, warn};
+use tokio_postgres::{Client, NoTls, Statement, connect};
+use tracing::{info, instrument};
 
-use crate::options::Options;
+use crate::{options::Options, postgres::served};
 
 const ORDERS: [u32; 10] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
 
@@ -43,21 +44,22 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     info!("{postgres}");
 
     // A network in between, on which a round trip takes a tick.
-    let far = far_away(postgres.url(), ticks(1)).await?;
+    let far = served(far_away(postgres.url(), ticks(1)).await?);
     let far = Shop::open(far).await?;
     let queries = in_turn(&far, 0);
     t.time("far away, in turn", sum([1; 10]), queries).await?;
     let queries = together(&far, 0);
     t.time("far away, together", max([1; 10]), queries).await?;
 
-    let near = connect(postgres.url(), NoTls).await?;
+    let near = served(connect(postgres.url(), NoTls).await?);
     let near = Shop::open(near).await?;
     let queries = in_turn(&near, 1);
     t.time("slow, in turn", sum([1; 10]), queries).await?;
     let queries = together(&near, 1);
     t.time("slow, together", sum([1; 10]), queries).await?; // the law of the line above
 
-    let shops = ORDERS.map(async |_| Shop::open(connect(postgres.url(), NoTls).await?).await);
+    let shops =
+        ORDERS.map(async |_| Shop::open(served(connect(postgres.url(), NoTls).await?)).await);
     let shops = try_join_all(shops).await?;
     let queries = ORDERS.iter().zip(&shops);
     let queries = try_join_all(queries.map(|(order, shop)| shop.packs(*order, 1)));
@@ -81,25 +83,14 @@ async fn together(shop: &Shop, work: u32) -> Result<()> {
     Ok(())
 }
 
-/// A client with its prepared statement. Unprepared, each query prepares itself first, a round trip more.
+/// A client and a statement that it has prepared. Unprepared, each query prepares itself first, a round trip more.
 struct Shop {
     client: Client,
     pack: Statement,
 }
 
 impl Shop {
-    /// A client does nothing without its connection: that sends and receives, and ends when the client is dropped.
-    async fn open(
-        (client, connection): (
-            Client,
-            impl Future<Output = Result<(), Error>> + Send + 'static,
-        ),
-    ) -> Result<Self> {
-        tokio::spawn(async {
-            if let Err(error) = connection.await.context("the connection") {
-                warn!("{error:#}");
-            }
-        });
+    async fn open(client: Client) -> Result<Self> {
         let pack = client.prepare("select pg_sleep($1)").await?;
         Ok(Self { client, pack })
     }
@@ -172,8 +163,7 @@ mod tests {
         let Some(postgres) = scratch_postgres::for_test().await else {
             return;
         };
-        let shop = connect(postgres.url(), NoTls).await.unwrap();
-        let Shop { client, .. } = Shop::open(shop).await.unwrap();
+        let client = served(connect(postgres.url(), NoTls).await.unwrap());
         let divide = client.prepare("select 1 / $1::int4").await.unwrap();
         let divide = async |by: i32| client.query_one(&divide, &[&by]).await.is_ok();
         let answered = join_all((-2..8).map(divide)).await;

@@ -2,8 +2,10 @@
 //!
 //! Ten orders are packed by the server, 1 tick for each, and a connection packs one at a time. Through a pool of one
 //! connection they take 10 ticks; through five, 2 (two waves); through ten, 1. Ten futures ask from the start each
-//! time. Whoever finds no connection free waits in `acquire`, and its lane begins when it has one. A pool may grow:
-//! of `5 to 10`, 5 connections are open beforehand, and 10 sessions have packed at the end.
+//! time. A future that finds no connection free waits in `acquire`, as for a permit (see `sync/semaphore`). Its lane
+//! begins when it has one. A pool may grow: of `5 to 10`, 5 connections are open beforehand, and 10 sessions have
+//! packed at the end (a session is the server's side of a connection). tokio-postgres has no pool of its own; the
+//! last variant uses deadpool.
 //!
 //! asyncio: asyncpg.create_pool, acquire, min_size, max_size
 //!
@@ -20,7 +22,7 @@
 //! Not the same: unless told otherwise asyncpg opens 10 connections beforehand, `connect` of sqlx one, `connect_lazy`
 //! and deadpool none, so deadpool's time here includes connecting. asyncpg and sqlx stop at 10, deadpool at twice the
 //! number of cores. Leaving `async with` waits until the connection is back in the pool. In Rust its drop gives it
-//! back, and a drop can't wait: sqlx spawns a task for it.
+//! back, and a drop can't wait (see `streams/guard`): sqlx spawns a task for it.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -100,7 +102,7 @@ async fn through_deadpool(order: u32, pool: &deadpool_postgres::Pool) -> Result<
     packs_by_deadpool(order, &client).await
 }
 
-/// `&Client` and not `&mut`: two futures may use one client at once. What becomes of that is shown by `pipelining`.
+/// `&Client` and not `&mut`: two futures may use one client at once (see `databases/pipelining`).
 #[instrument(ret, err, skip(client))]
 async fn packs_by_deadpool(order: u32, client: &Client) -> Result<i32> {
     let row = client.query_one(PACK, &[&ticks(1).as_secs_f64()]).await?;

@@ -1,9 +1,10 @@
-//! # A crowd at a pool: whoever leaves takes no connection
+//! # A crowd at a pool: many leave, no connection is lost
 //!
 //! 100 tasks share a pool of 3 connections, and 25 of them are aborted: in one variant while they wait for a
 //! connection, in the other while they have one. Each time the other 75 orders are packed, and all 3 connections can
 //! be had at the end. No line of a task provides for that. A future that is dropped while it waits leaves the queue
-//! of the pool, and a connection that is dropped goes back.
+//! of the pool, and a connection that is dropped goes back. Only the tasks that are to be aborted have a lane, from
+//! the moment when they get a connection, so the first variant has no lanes.
 //!
 //! asyncio: acquire, release, cancel
 //!
@@ -17,7 +18,8 @@
 //!
 //! Not the same: without `async with` or a `finally` the Python code works, until a cancellation or an exception
 //! comes between its lines. In Rust a connection belongs to the future that has it, and is dropped with it on every
-//! way out. A pool of sqlx loses one only to code that says so: `leak`, or `std::mem::forget`.
+//! way out, like a permit (see `sync/semaphore`). A pool of sqlx loses one only to code that says so: `leak`, or
+//! `std::mem::forget`.
 
 use std::{collections::HashSet, future::pending};
 
@@ -43,16 +45,16 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     let pool = PgPoolOptions::new().max_connections(SIZE);
     let pool = pool.connect(postgres.url()).await?;
 
-    let label = "25 leave, waiting for one";
+    let label = "25 aborted, waiting";
     let ends = t.time(label, none(), leave_waiting(&pool)).await?;
     count(t, label, ends, &pool).await?;
 
-    let label = "25 leave, having one";
+    let label = "25 aborted, with a connection";
     let ends = t.time(label, none(), leave_holding(&pool)).await?;
     count(t, label, ends, &pool).await
 }
 
-/// Those who leave ask first, and all connections are taken until the last of them has left.
+/// The 25 ask first, and all connections are taken until the last of the 25 is aborted.
 async fn leave_waiting(pool: &PgPool) -> Result<Ends> {
     let taken = all_of(pool).await?;
     let mut crowd = JoinSet::new();
@@ -61,7 +63,7 @@ async fn leave_waiting(pool: &PgPool) -> Result<Ends> {
         let (asks, asked) = oneshot::channel();
         let pool = pool.clone();
         let leaver = crowd.spawn(async move {
-            let _ = asks.send(()); // an error would say that nobody wants to know
+            let _ = asks.send(()); // fails only if `leave_waiting` has ended
             keeps(order, pool.acquire().await?).await
         });
         leavers.push((leaver, asked));
@@ -75,7 +77,7 @@ async fn leave_waiting(pool: &PgPool) -> Result<Ends> {
     ends_of(crowd).await
 }
 
-/// Three of them at a time have a connection, and only their leaving makes room for others.
+/// Three of the 25 have a connection at a time. The next one gets it only when its owner is aborted.
 async fn leave_holding(pool: &PgPool) -> Result<Ends> {
     let mut crowd = JoinSet::new();
     let mut leavers = Vec::new();
@@ -84,7 +86,7 @@ async fn leave_holding(pool: &PgPool) -> Result<Ends> {
         let pool = pool.clone();
         let leaver = crowd.spawn(async move {
             let connection = pool.acquire().await?;
-            let _ = has.send(()); // <- the difference: leaves when it has one
+            let _ = has.send(()); // <- the difference: aborted when it has one
             keeps(order, connection).await
         });
         leavers.push((leaver, had));
@@ -135,7 +137,7 @@ async fn ends_of(mut crowd: JoinSet<Result<()>>) -> Result<Ends> {
     Ok(ends)
 }
 
-/// Borrows as many connections as the pool may have, all at once. With one that never came back this would wait until
+/// Borrows as many connections as the pool may have, all at once. If one had never come back, this would wait until
 /// `acquire` gives up.
 async fn all_of(pool: &PgPool) -> Result<Vec<PoolConnection<Sqlx>>> {
     let size = pool.options().get_max_connections();
@@ -154,9 +156,9 @@ async fn count(t: &mut Timings, label: &str, ends: Ends, pool: &PgPool) -> Resul
     let lanes = t[label].lanes.iter();
     let with_one = lanes.filter(|lane| lane.ended == Ended::Cancelled).count();
     t.count("packed", ends.packed);
-    t.count("left", ends.left);
-    t.count("with a connection", with_one);
-    t.count("connections", all_of(pool).await?.len());
+    t.count("aborted", ends.left);
+    t.count("aborted with one", with_one);
+    t.count("connections at the end", all_of(pool).await?.len());
     Ok(())
 }
 
@@ -177,13 +179,13 @@ mod tests {
         }
         let t = Timings::of(async |t| run(t, &Options::default()).await).await;
         for (label, with_one) in [
-            ("25 leave, waiting for one", 0),
-            ("25 leave, having one", LEAVERS),
+            ("25 aborted, waiting", 0),
+            ("25 aborted, with a connection", LEAVERS),
         ] {
             assert_eq!(*t[label].count("packed"), BUYERS);
-            assert_eq!(*t[label].count("left"), LEAVERS);
-            assert_eq!(*t[label].count("with a connection"), with_one);
-            assert_eq!(*t[label].count("connections"), SIZE);
+            assert_eq!(*t[label].count("aborted"), LEAVERS);
+            assert_eq!(*t[label].count("aborted with one"), with_one);
+            assert_eq!(*t[label].count("connections at the end"), SIZE);
         }
     }
 

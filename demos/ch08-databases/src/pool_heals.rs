@@ -1,11 +1,11 @@
 //! # A pool heals: a borrower that is aborted, a lost session
 //!
 //! A task has the only connection of a pool and is aborted after 1 tick. Its drop gives the connection back, so the
-//! next borrower has it after 1 tick: the same session, with the `lock_timeout` that the aborted one set, and still
-//! listening to 1 channel. With an `after_release` that resets the session both are 0 again. A session that the
-//! server ends while it is idle in the pool is replaced: the next borrower gets another session, and no error. The
-//! task is idle when it is aborted; `databases/rollback-on-drop` and `databases/query-timeout` abort in a transaction
-//! and in a query.
+//! next borrower has it after 1 tick. It is the same session, with the `lock_timeout` that the aborted task set, and
+//! still listening to 1 channel (see `databases/listen-notify`). With an `after_release` that resets the session both
+//! are 0 again. A session that the server ends while it is idle in the pool is replaced: the next borrower gets
+//! another session, and no error. The task here is idle when it is aborted. `databases/transaction` aborts one in a
+//! transaction, `databases/query-timeout` gives up in a query.
 //!
 //! asyncio: pool.release, Connection.reset, cancel
 //!
@@ -18,10 +18,10 @@
 //! ```
 //!
 //! Not the same: asyncpg resets a session when it is released (settings, advisory locks, LISTEN, cursors), and
-//! shields that from the cancellation. sqlx pings the server, in a task that it spawns, and leaves the session as it
-//! is. asyncpg learns that an idle session has ended when its socket closes. sqlx pings once more before it lends one
-//! (`test_before_acquire`), a round trip each time; without that ping the borrower gets the dead session and an
-//! error.
+//! shields that from the cancellation (see `tasks/shield`). sqlx pings the server, in a task that it spawns, and
+//! leaves the session as it is. asyncpg learns that an idle session has ended when its socket closes. sqlx pings once
+//! more before it lends one (`test_before_acquire`), a round trip each time. Without that ping the borrower gets the
+//! dead session and an error.
 
 use std::future::pending;
 
@@ -79,7 +79,7 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// One borrower has the connection and is aborted; another one waits for it. What that one finds.
+/// One borrower has the connection and is aborted, another one waits for it. Returns what the second one finds.
 async fn aborted(connection: PoolConnection<Sqlx>, pool: &PgPool) -> Result<Session> {
     let borrower = tokio::spawn(borrows(connection));
     let leaves = async {

@@ -1,10 +1,10 @@
 //! # A full pool, and one that closes: who is refused
 //!
-//! A pool has one connection, and it is taken. Whoever asks next is refused after 3 ticks, because this pool was told
-//! to wait so long; by default sqlx waits 30 s and deadpool for ever. With a wrong port sqlx reports the same
-//! timeout, and not that the server refuses. `close` of sqlx waits for what is borrowed: the order that has the
-//! connection is packed to its end, 2 ticks, and whoever asks meanwhile is refused at once. If an error skips the
-//! `close`, the drop of the pool, of its last clone, ends its sessions: within 5 s 0 are left on the server.
+//! A pool has one connection, and it is taken. The next order that asks is refused after 3 ticks, because this pool
+//! was told to wait so long; by default sqlx waits 30 s and deadpool for ever. With a wrong port sqlx reports the
+//! same timeout, and not that the server refuses. `close` of sqlx waits for what is borrowed: the order that has the
+//! connection is packed to its end, 2 ticks, and an order that asks meanwhile is refused at once. If an error skips
+//! the `close`, the drop of the pool, of its last clone, ends its sessions: within 5 s 0 are left on the server.
 //!
 //! asyncio: pool.close, pool.terminate, acquire(timeout), finally
 //!
@@ -18,11 +18,11 @@
 //!     await pool.close()      # `async with create_pool(…)` does this too
 //! ```
 //!
-//! Not the same: `acquire` of asyncpg waits for ever unless it is given a `timeout`; sqlx has one limit for the whole
-//! pool, for waiting and connecting together, deadpool one for waiting and one for connecting. `close` of asyncpg and
-//! sqlx waits, so it needs a `timeout` around it if a borrower may hang; deadpool's doesn't wait. In Python an
-//! exception that skips the `close` can leave the sessions open as long as the program runs. In Rust `close` is for
-//! an orderly shutdown; the drop does what `terminate` does, and waits for nobody.
+//! Not the same: `acquire` of asyncpg waits for ever unless it is given a `timeout`. sqlx has one limit for the whole
+//! pool, for waiting and connecting together; deadpool has one for waiting and one for connecting. `close` of asyncpg
+//! and sqlx waits, so it needs a `timeout` around it if a borrower may hang; deadpool's doesn't wait. In Python an
+//! exception that skips the `close` can leave the sessions open as long as the program runs. In Rust `close` is for a
+//! graceful shutdown; the drop does what `terminate` does, and waits for nobody.
 
 use std::{fmt::Debug, time::Duration};
 
@@ -103,7 +103,7 @@ async fn asks_deadpool(pool: &deadpool_postgres::Pool) -> Result<Client, PoolErr
     pool.get().await
 }
 
-/// Owns the connection that it has borrowed from the pool, so that goes back at the end of this function.
+/// Owns the connection that it has borrowed, so the pool gets it back at the end of this function.
 #[instrument(ret, err, skip(connection))]
 async fn packs(mut connection: PoolConnection<Sqlx>) -> Result<()> {
     let packs = query("select pg_sleep($1)").bind(ticks(2).as_secs_f64());
@@ -117,7 +117,7 @@ async fn closes(pool: &PgPool) {
     pool.close().await;
 }
 
-/// The `?` leaves the function before its last line but one, as an exception would.
+/// The `?` leaves the function before the `close`, as an exception would.
 #[instrument(ret, err, skip(url))]
 async fn sells(url: &str) -> Result<()> {
     let pool = of_one(url).await?;
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_asks_a_pool_that_closes_is_refused_at_once() {
+    async fn an_order_that_asks_a_pool_that_closes_is_refused_at_once() {
         let Some(t) = measured().await else { return };
         let close = &t["sqlx, close"];
         assert_eq!(*close.count("refused with"), "PoolClosed");

@@ -1,11 +1,11 @@
 //! # PostgreSQL: spawn the connection; one row, or none, or all
 //!
-//! `connect` returns two things, a client and a connection. The connection is a future, and all bytes pass through
-//! it: while it isn't polled, the client gets 0 answers in 2 ticks, and no error. What was handed to it meanwhile is
-//! sent as soon as the connection is polled. Shelf 0 of a shop holds no product, shelf 1 one, shelf 2 two.
-//! `query_one` wants exactly one row: no row is an error, and so are two. `query_opt` gives `None` for no row; two
-//! are still an error. `query` gives them all: 0, 1 and 2. Where a statement should find one row and finds two, the
-//! statement or the data is wrong, and here the program is told.
+//! tokio-postgres speaks to a PostgreSQL, which the lesson starts unless `--postgres URL` names one. Its `connect`
+//! returns a client and a connection. The connection is a future, and all bytes pass through it: while it isn't
+//! polled, the client gets 0 answers in 2 ticks, and no error. What the client has sent by then goes out when the
+//! connection is polled, as a task of its own (see `tasks/spawn`). Shelf 0 of a shop holds no product, shelf 1 one,
+//! shelf 2 two. `query_one` wants exactly one row: no row is an error, and so are two. `query_opt` gives `None` for
+//! no row; two are still an error. `query` gives them all: 0, 1 and 2.
 //!
 //! asyncio: asyncpg.connect, fetch, fetchrow, execute
 //!
@@ -18,13 +18,13 @@
 //! products = await shop.fetch(find, 2)        # a list, maybe an empty one
 //! ```
 //!
-//! Not the same: of two rows `fetchrow` returns the first and says nothing of the other. sqlx has the same method
-//! under the name `fetch_optional`: of two rows it gives 1. The connection of asyncpg is served by the event loop;
-//! that of tokio-postgres is served by whoever polls it, and spawning it is the caller's job. A row of asyncpg is
-//! read by `row["cents"]` and holds what came; here it is read into a type, and where that doesn't fit `try_get` is
-//! an `Err`, and `get` panics.
+//! Not the same: of two rows `fetchrow` of asyncpg returns the first and says nothing of the other. So does
+//! `fetch_optional` of sqlx (see `databases/sqlite-rows`): of two rows it gives 1. The connection of asyncpg is
+//! served by the event loop. Here it is served by the code that polls it, and spawning it is the caller's job. A row
+//! of asyncpg is read by `row["cents"]` and holds what came. Here it is read into a type; where that doesn't fit,
+//! `try_get` returns an `Err`, and `get` panics.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use scratch_postgres::Postgres;
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use timing::{
@@ -33,8 +33,8 @@ use timing::{
     ticks,
 };
 use tokio::time::timeout;
-use tokio_postgres::{Client, NoTls, Row};
-use tracing::{info, instrument};
+use tokio_postgres::{Client, Error, NoTls, Row};
+use tracing::{info, instrument, warn};
 
 use crate::options::Options;
 
@@ -95,7 +95,7 @@ struct Product {
 impl Product {
     /// By name, so the order in the `select` doesn't matter. No compiler knows the columns of a table: one may be
     /// missing, or of another type.
-    fn of(row: &Row) -> Result<Self, tokio_postgres::Error> {
+    fn of(row: &Row) -> Result<Self, Error> {
         Ok(Self {
             name: row.try_get("name")?,
             cents: row.try_get("cents")?,
@@ -150,6 +150,19 @@ fn count<T>(t: &mut Timings, found: [Result<Vec<T>>; 3]) {
         let rows = found.map_or_else(|_| "error".to_owned(), |rows| rows.len().to_string());
         t.count(shelf, rows);
     }
+}
+
+/// For lessons with several clients: a task serves the connection, and says so when it is lost.
+pub fn served<C>((client, connection): (Client, C)) -> Client
+where
+    C: Future<Output = Result<(), Error>> + Send + 'static,
+{
+    tokio::spawn(async {
+        if let Err(error) = connection.await.context("the connection") {
+            warn!("{error:#}");
+        }
+    });
+    client
 }
 
 #[cfg(test)]

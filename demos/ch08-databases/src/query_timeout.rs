@@ -1,10 +1,10 @@
 //! # A timeout ends the waiting, not the statement
 //!
-//! A statement books an order and takes 5 ticks; its client waits for 1. `timeout` drops the future, and the server
-//! hears nothing of that: 1 statement is still running, the next query on the connection is answered after 5 ticks,
-//! and the order is booked, although the client was told that it took too long. A sqlx pool of 1 behaves the same.
-//! With `cancel_query`, or with a `statement_timeout` of the server's own, nothing runs on: the next answer is there
-//! after 1 tick, and no order is booked.
+//! A statement books an order and takes 5 ticks; its client waits for 1. `timeout` drops the future (see
+//! `tasks/timeout`), and the server hears nothing of that: 1 statement is still running, the next query on the
+//! connection is answered after 5 ticks, and the order is booked, although the client was told that it took too long.
+//! With a sqlx pool of 1 connection it is the same. With `cancel_query`, or with a `statement_timeout` of the
+//! server's own, the statement ends: 0 are running, the next answer is there after 1 tick, and 0 orders are booked.
 //!
 //! asyncio: wait_for, asyncio.timeout, command_timeout, cancel
 //!
@@ -17,19 +17,19 @@
 //! ```
 //!
 //! Not the same: when asyncpg's waiting ends, by a timeout or a cancellation, it sends a cancel request to the server
-//! by itself, on a connection of its own, and the next query waits for that. tokio-postgres does so when it is asked;
-//! sqlx has no call for it. In both languages a statement may be done a moment before its cancel arrives. So a
-//! timeout never says that nothing has happened.
+//! by itself, on a connection of its own, and the next query waits for that. tokio-postgres sends one when it is
+//! asked to; sqlx has no call for it. In both languages a statement may be done a moment before the request arrives.
+//! So a timeout never says that nothing has happened.
 
-use anyhow::{Context, Error, Result, anyhow};
+use anyhow::{Error, Result, anyhow};
 use scratch_postgres::Postgres;
 use sqlx::{postgres::PgPoolOptions, query};
 use timing::{Timings, law::exactly, ticks};
 use tokio::time::timeout;
 use tokio_postgres::{Client, NoTls};
-use tracing::{info, instrument, warn};
+use tracing::{info, instrument};
 
-use crate::options::Options;
+use crate::{options::Options, postgres::served};
 
 /// The order is there when the server has slept.
 const BOOK: &str = "insert into orders select from pg_sleep($1)";
@@ -48,7 +48,8 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     let seen = t.time("timeout", exactly(WORK), dropped).await?;
     count(t, seen, &watch).await?;
 
-    // The connection goes back to the pool, which wants an answer from the server before it lends it again.
+    // The connection goes back to the pool, which pings the server before it lends it again: see
+    // `databases/pool-heals`.
     let pool = PgPoolOptions::new().max_connections(1);
     let pool = pool.connect(postgres.url()).await?;
     let book = query(BOOK).bind(ticks(WORK).as_secs_f64());
@@ -62,7 +63,7 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     let client = connect(postgres.url()).await?;
     let cancelled = cancels(&client, &watch);
     let seen = t
-        .time("and cancel_query", exactly(LIMIT), cancelled)
+        .time("timeout, then cancel_query", exactly(LIMIT), cancelled)
         .await?;
     count(t, seen, &watch).await?;
 
@@ -83,7 +84,7 @@ async fn drops(
     Ok(seen)
 }
 
-/// Keeps the future, to learn after the cancel how the statement has ended.
+/// Keeps the future, to learn after the request how the statement has ended.
 async fn cancels(client: &Client, watch: &Watch) -> Result<Seen> {
     let mut booking = Box::pin(books(sends(client)));
     let outcome = match timeout(ticks(LIMIT), &mut booking).await {
@@ -128,13 +129,7 @@ async fn asks_next<T, E: Into<Error>>(ask: impl Future<Output = Result<T, E>>) -
 }
 
 async fn connect(url: &str) -> Result<Client> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-    tokio::spawn(async {
-        if let Err(error) = connection.await.context("the connection") {
-            warn!("{error:#}");
-        }
-    });
-    Ok(client)
+    Ok(served(tokio_postgres::connect(url, NoTls).await?))
 }
 
 /// What the client was told, and how many of its statements were running then.
@@ -187,7 +182,7 @@ mod tests {
     const DROPPED: [&str; 2] = ["timeout", "timeout, sqlx pool of 1"];
     const ENDED: [(&str, &str); 2] = [
         (
-            "and cancel_query",
+            "timeout, then cancel_query",
             "canceling statement due to user request",
         ),
         (

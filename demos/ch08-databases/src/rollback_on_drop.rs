@@ -1,9 +1,10 @@
 //! # A dropped transaction: when its rollback is sent
 //!
-//! `Drop` can't wait for a server, so dropping a transaction only queues a rollback. A pool of sqlx sends it when it
-//! takes the connection back; tokio-postgres hands it to the task of its connection. A `PgConnection` of sqlx that
-//! isn't in a pool sends it with its next statement. Until then the transaction is open, and the row that it has
-//! changed is locked for everybody else: of 3 transactions that are dropped, 1 stays open.
+//! `Drop` can't wait for a server (see `streams/guard`), so dropping a transaction only queues a rollback. A pool of
+//! sqlx sends it when it takes the connection back. tokio-postgres hands it to the task of its connection (see
+//! `databases/postgres`). A `PgConnection` of sqlx that isn't in a pool sends it with its next statement. Until then
+//! the transaction is open, and nobody else can change the row that it has changed: of 3 transactions that are
+//! dropped, 1 stays open and its row locked.
 //!
 //! asyncio: transaction, rollback
 //!
@@ -16,8 +17,8 @@
 //! ```
 //!
 //! Not the same: `async with` awaits the rollback, and the exception goes on afterwards. After a drop the rollback is
-//! under way: what goes to the same connection comes behind it, another connection may still be too early. Where that
-//! matters there is `rollback().await`, which is over when it returns.
+//! under way. A statement on the same connection comes behind it; one on another connection may still come too early.
+//! Where that matters there is `rollback().await`, which is over when it returns.
 
 use anyhow::Result;
 use scratch_postgres::Postgres;
@@ -107,7 +108,7 @@ impl Other {
             where application_name = $1 and state = 'idle in transaction'";
         let open = sqlx::query_scalar::<_, i64>(open).bind(&self.schema);
         t.count("open transactions", open.fetch_one(&self.connection).await?);
-        // `nowait`: an error at once where the row is locked, instead of a wait for whoever holds it.
+        // `nowait`: an error at once where the row is locked, instead of a wait until it is free.
         let row = "select pieces from stock where product = 'tea' for update nowait";
         let row = sqlx::query_scalar::<_, i32>(row);
         let row = row.fetch_one(&self.connection).await;

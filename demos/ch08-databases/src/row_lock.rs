@@ -1,11 +1,11 @@
 //! # A lost update, in spite of a transaction
 //!
-//! There are 10 pieces of tea, and five customers buy one each, every one in a transaction: read, wait a tick for the
-//! payment, write what was read less one. All have read 10, so all write 9: 5 sold, 1 taken from the stock, 4 lost.
-//! `select … for update` locks the row from the read on: 5 taken, and the customers wait in turn, 5 ticks and not
-//! one. An `update` that subtracts reads and writes in one statement, after the wait: 5 taken in 1 tick. At the
-//! isolation level `repeatable read` the server refuses a customer who would overwrite: 1 sold and 1 taken, 4
-//! refused.
+//! There are 10 pieces of tea, and five customers buy one each: read, wait a tick for the payment, write what was
+//! read less one. Each does so in a transaction, and yet all have read 10, so all write 9: 5 sold, 1 taken from the
+//! stock, 4 lost. `select … for update` locks the row from the read on: 5 taken, and the customers wait in turn, 5
+//! ticks instead of one. An `update` that subtracts reads and writes in one statement, after the wait: 5 taken in 1
+//! tick. At the isolation level `repeatable read` the server refuses a customer who would overwrite a change: 1 sold
+//! and 1 taken, 4 refused.
 //!
 //! asyncio: transaction, isolation, SELECT FOR UPDATE
 //!
@@ -19,8 +19,9 @@
 //! ```
 //!
 //! Not the same: `asyncio.Lock` and tokio's `Mutex` protect one process, a row's lock every program that uses the
-//! table. In Rust a `Mutex` holds its data, so nobody reaches them without the lock (`sync/lost-update`). A row
-//! doesn't: a plain `select` reads it, locked or not.
+//! table. In Rust a `Mutex` holds its data, so no code reaches the data without the lock (see `sync/lost-update`).
+//! The lock of a row doesn't: a plain `select` reads the row, locked or not. SQLite has no locks on rows, only on the
+//! whole file (see `databases/begin-immediate`).
 
 use anyhow::Result;
 use futures_util::future::{join_all, try_join_all};
@@ -74,13 +75,13 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
 async fn overwrites(shop: &PgPool, all_read: &Barrier) -> Result<()> {
     let mut sale = shop.begin().await?;
     let pieces = read(&mut sale, "select pieces from stock").await?;
-    all_read.wait().await; // so that it isn't chance who reads before whose write
+    all_read.wait().await; // so all have read before one of them writes, and it isn't left to chance
     sleep(ticks(1)).await;
     write(&mut sale, pieces - 1).await?;
     Ok(sale.commit().await?)
 }
 
-/// The lock is the transaction's, and is given back by its commit, or by its rollback.
+/// The lock belongs to the transaction, until its commit or its rollback.
 #[instrument(ret, err, skip_all)]
 async fn locks(shop: &PgPool) -> Result<()> {
     let mut sale = shop.begin().await?;
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn at_repeatable_read_whoever_would_overwrite_is_refused() {
+    async fn at_repeatable_read_a_customer_who_would_overwrite_is_refused() {
         let Some(t) = measured().await else { return };
         assert_sales(&t, "repeatable read", [1, 1, 0, 4]);
     }

@@ -1,10 +1,11 @@
-//! # Taking a job from a table: four ways, one that works
+//! # Taking a job from a table: one job each, and no waiting
 //!
 //! There are 4 jobs, and 4 workers take one each and pack it for 2 ticks. With a plain `select` all of them take job
-//! 1: 4 parcels, 3 too many, and 3 jobs left. With `for update` each gets a job of its own, but waits until the
-//! worker before it has committed: 8 ticks. An `update … returning` of the first new job waits, too, and then finds
-//! it taken: 3 workers get no row although 3 jobs are left, so a worker that stops at "no row" stops too early. With
-//! `for update skip locked` there are 4 parcels after 2 ticks.
+//! 1: 4 parcels, 3 too many, and 3 jobs left. With `for update` (see `databases/row-lock`) each gets a job of its
+//! own, but waits until the worker before it has committed: 8 ticks. An `update … returning` of the first new job
+//! waits, too, and then finds the job taken: 3 workers get no row although 3 jobs are left, so a worker that stops at
+//! "no row" stops too early. With `for update skip locked` each passes over the rows that others have locked: 4
+//! parcels after 2 ticks.
 //!
 //! asyncio: Queue.get, get_nowait, SKIP LOCKED
 //!
@@ -19,9 +20,9 @@
 //!
 //! Not the same: `get` of an asyncio.Queue needs no lock, because no other task runs while it takes its item. A table
 //! has many clients at once: what a `select` has read may have changed before its answer arrives. The lock on the row
-//! lasts until the end of the transaction, so that has to span the whole job, in Python as in Rust.
+//! lasts until the end of the transaction, so the transaction has to span the whole job, in Python as in Rust.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use futures_util::future::try_join_all;
 use scratch_postgres::Postgres;
 use timing::{
@@ -31,9 +32,9 @@ use timing::{
 };
 use tokio::{sync::Barrier, time::sleep};
 use tokio_postgres::{Client, NoTls};
-use tracing::{info, instrument, warn};
+use tracing::{info, instrument};
 
-use crate::options::Options;
+use crate::{options::Options, postgres::served};
 
 const WORKERS: usize = 4;
 
@@ -122,13 +123,7 @@ async fn count(t: &mut Timings, client: &Client, jobs: &[Option<i32>]) -> Result
 }
 
 async fn connect(url: &str) -> Result<Client> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-    tokio::spawn(async {
-        if let Err(error) = connection.await.context("the connection") {
-            warn!("{error:#}");
-        }
-    });
-    Ok(client)
+    Ok(served(tokio_postgres::connect(url, NoTls).await?))
 }
 
 #[cfg(test)]

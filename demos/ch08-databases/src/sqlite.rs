@@ -1,9 +1,10 @@
 //! # SQLite: no server, a thread for each connection
 //!
-//! A shop keeps its orders in one file. There is no server to ask: each of the pool's 4 connections has a thread of
-//! its own that calls SQLite, which blocks, and the event loop's thread is not one of the 4. A file that isn't there
-//! is refused unless `create_if_missing` is set. A database in memory belongs to the pool: 4 of its 4 connections see
-//! the orders. With a URL parsed for each connection it is 1 of 4, because each has a database of its own.
+//! A shop keeps its orders in one file, and there is no server to ask. These lessons reach SQLite through sqlx. A
+//! pool of its connections, which keeps them and lends them out, has 4 here. Each has a thread of its own that calls
+//! SQLite, which blocks, and the event loop's thread is not one of the 4. A file that isn't there is refused unless
+//! `create_if_missing` is set. A database in memory belongs to the pool: 4 of its 4 connections see the orders. With
+//! a URL parsed for each connection it is 1 of 4, because each connection then has a database of its own.
 //!
 //! asyncio: aiosqlite.connect, aiosqlite, execute
 //!
@@ -18,9 +19,9 @@
 //!
 //! Not the same: aiosqlite has a thread for each connection too, but no pool. It makes a missing file; sqlx doesn't
 //! unless told to. Python begins a transaction before the first insert and needs a `commit`. Here each statement is
-//! committed by itself, unless it stands in a `begin`, so the other connections see the orders at once. Every
-//! `connect(":memory:")` in Python is a database of its own. So is every `sqlite::memory:` that is parsed, but all
-//! connections of a pool share one.
+//! committed by itself, unless it comes after a `begin` (see `databases/begin-immediate`), so the other connections
+//! see the orders at once. Every `connect(":memory:")` in Python is a database of its own. So is every
+//! `sqlite::memory:` that is parsed, but all connections of a pool share one.
 
 use std::{
     cmp::Ordering,
@@ -106,8 +107,8 @@ async fn places_orders(shop: &mut SqliteConnection) -> Result<()> {
     let create = "create table orders (id integer primary key, customer text not null)";
     sqlx::query(create).execute(&mut *shop).await?;
     for customer in CUSTOMERS {
-        // The value goes beside the statement, never into its text: no customer's name can become SQL. A `format!` in
-        // its place doesn't compile, because `query` takes a text that is known when the program is built.
+        // The value goes beside the statement, never into its text: no customer's name can become SQL (see
+        // `databases/parameters`).
         let insert = sqlx::query("insert into orders (customer) values (?)").bind(customer);
         let placed = insert.execute(&mut *shop).await?;
         info!("order {}: {customer}", placed.last_insert_rowid());

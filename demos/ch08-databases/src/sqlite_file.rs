@@ -1,10 +1,10 @@
 //! # A database file that may be anything
 //!
-//! A file called shop.db may be missing, a folder, a text, or cut off. To connect is not to read: 4 of 6 are
-//! connected, because SQLite looks at the file when the first statement needs it, and 2 of the 6 can be read, a good
-//! one and an empty one. So the fault of a file comes from some query, hours later or at once: read something before
-//! you rely on it. `cargo demo databases/sqlite-file --sqlite FILE` lists the tables of a file of yours and their
-//! rows. It is opened with `read_only`, so nothing in it changes; a fault is exit code 1.
+//! A file called shop.db may be missing, a folder, a text, or cut off. To connect is not to read: 4 of 6 files are
+//! connected, because SQLite looks at a file when the first statement needs it. Only 2 of the 6 can be read, a good
+//! one and an empty one. So the fault of a file can come from any query, at once or hours later: read something
+//! before you rely on it. `cargo demo databases/sqlite-file --sqlite FILE` lists the tables of a file of yours, and
+//! how many rows each has. It is opened with `read_only`, so nothing in it changes; a fault makes the exit code 1.
 //!
 //! asyncio: sqlite3.DatabaseError, sqlite3.connect mode=ro, OperationalError
 //!
@@ -18,8 +18,8 @@
 //!
 //! Not the same: Python has classes for these errors, OperationalError and DatabaseError; sqlx has SQLite's number,
 //! in `code()`. Neither says which file it is about, and SQLite's words are its own: a folder is a "disk I/O error",
-//! and a missing file is as "unable to open" as one that may not be read. The system knows the reason, so it is asked
-//! first.
+//! and a missing file is as "unable to open" as one that may not be read. The system knows the reason, so the lesson
+//! asks it before it connects.
 
 use std::{
     fs::{self, File},
@@ -70,7 +70,7 @@ async fn lists(path: &Path) -> Result<Tables> {
 
 #[instrument(ret, err, skip_all)]
 async fn connects(path: &Path) -> Result<SqliteConnection> {
-    // To open a pipe would wait for somebody who writes to it, so its kind comes first.
+    // To open a pipe would wait for a process that writes to it, so the kind of the file comes first.
     ensure!(fs::metadata(path)?.is_file(), "not a file");
     File::open(path)?;
     let database = SqliteConnectOptions::new()
@@ -89,7 +89,8 @@ async fn reads(shop: &mut SqliteConnection) -> Result<Tables> {
     let names: Vec<String> = sqlx::query_scalar(select).fetch_all(&mut *moment).await?;
     let mut tables = Tables::new();
     for name in names {
-        // Only a value can be bound, and a table isn't one. This is why sqlx wants the text marked as safe.
+        // Only a value can be bound, and a table's name isn't one: so it is quoted, and marked as safe (see
+        // `databases/parameters`).
         let count = AssertSqlSafe(format!("select count(*) from {}", quoted(&name)));
         let rows = sqlx::query_scalar(count).fetch_one(&mut *moment).await?;
         info!("{name}: {rows} rows");

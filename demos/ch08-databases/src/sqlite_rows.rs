@@ -2,8 +2,9 @@
 //!
 //! Four functions read rows. They differ in what a missing row is, and in how many rows are in memory at a time.
 //! Where there is no row, `fetch_one` returns an error and `fetch_optional` returns `None`. `fetch_all` holds all
-//! orders of the shop: about 8 MiB for 100 000, and about a tenth of that for 10 000. `fetch` is a stream and holds
-//! less than 64 KiB, be it 10 000 or 100 000 orders: the row in hand, and at most 50 that lie ready.
+//! orders of the shop: about 8 MiB for 100 000, and about a tenth of that for 10 000. `fetch` is a stream (see
+//! `streams/iterator`). It holds less than 64 KiB, for 10 000 orders as for 100 000: the row in hand, and at most 50
+//! that lie ready.
 //!
 //! asyncio: async for, fetchone, fetchall, aiosqlite.Row
 //!
@@ -17,12 +18,11 @@
 //!     async for id, customer, cents in cursor: ...
 //! ```
 //!
-//! Not the same: `fetchone` returns None where there is no row, and the code fails where it uses that. Here the
-//! caller chooses between an error and an `Option`. aiosqlite's `async for` fetches 64 rows at a time. There is no
-//! `async for` here; `try_next` asks for the next row, and its `?` tells of an error in the middle. The stream
-//! borrows its connection: a second query on it, before the stream is dropped, doesn't compile (E0499). A cursor of
-//! Python hands over each value with the type that it has; `query_as` turns a row into a tuple of the types that are
-//! written down, or fails.
+//! Not the same: `fetchone` returns None where there is no row, and the code fails later, where it uses that. Here
+//! the caller chooses between an error and an `Option`. aiosqlite's `async for` fetches 64 rows at a time. Here
+//! `try_next` asks for the next row, and its `?` hands on an error in the middle. The stream borrows its connection:
+//! a second query on it, before the stream is dropped, doesn't compile (E0499). A cursor of Python hands over each
+//! value with the type that it has; `query_as` turns a row into a tuple of the types that are written down, or fails.
 
 use std::path::Path;
 
@@ -129,8 +129,9 @@ async fn places_orders(shop: &mut SqliteConnection, more: i64) -> Result<()> {
     Ok(())
 }
 
-/// What SQLite takes for itself isn't in it: that is C, and its cache has the same bound in both ways of reading. Its
-/// test runs the lesson in a process of its own (`tests/sqlite_rows.rs`): other tests beside it would be counted, too.
+/// What SQLite takes for itself isn't in it: that is C, and its cache has the same bound in both ways of reading. The
+/// test of these figures runs the lesson in a process of its own (`tests/sqlite_rows.rs`), because other tests beside
+/// it would be counted, too.
 fn show(t: &mut Timings, rows: usize, peak: &Peak) {
     t.count("rows", rows);
     t.count("memory KiB", peak.bytes() / 1024);

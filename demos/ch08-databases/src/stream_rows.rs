@@ -1,10 +1,10 @@
 //! # Many rows in little memory: a stream, or a cursor
 //!
 //! A shop adds up all its sales. `fetch_all` waits for the last row before the first one is added, and holds them
-//! all. A stream hands over each row as it comes: the first one is there while most are still to come, and the memory
-//! at the peak doesn't grow with their number. `fetch` of sqlx and `query_raw` of tokio-postgres are such streams. A
-//! cursor gets there by many small queries, `fetch 1000` within a transaction. With 50 000 rows the peak of
-//! `fetch_all` is more than ten times that of any other way, and all come to the same sum.
+//! all. A stream, `fetch` of sqlx or `query_raw` of tokio-postgres, hands over each row as it comes (see
+//! `databases/sqlite-rows`): the first one is there while most are still to come, and the memory doesn't grow with
+//! their number. A cursor gets there by many small queries, `fetch 1000` within a transaction. With 50 000 rows
+//! `fetch_all` takes more than ten times the memory of any other way. All come to the same sum.
 //!
 //! asyncio: cursor, fetch, async for
 //!
@@ -163,7 +163,7 @@ fn count(t: &mut Timings, label: &str, total: &Total) {
     let first = said.iter().find(|line| line.text == FIRST);
     let first = first.map_or(f64::NAN, |line| line.at.as_secs_f64() * 1e3);
     t.count("first row, ms", first);
-    t.count("KiB at the peak", total.peak.bytes() / 1024);
+    t.count("memory KiB", total.peak.bytes() / 1024);
     t.count("cents", total.cents);
 }
 

@@ -1,10 +1,10 @@
 //! # A transaction: all of its rows, or none, however it ends
 //!
 //! An order has two lines. Its transaction is committed, rolled back, left by a `?` after its first line, left
-//! without a `commit`, dropped by a timeout, or aborted with its task. Another connection then sees 2 lines after the
-//! commit and 0 after every other ending. So does the connection that the transaction was on, which would see its own
-//! lines if it were still open: a transaction that is dropped is rolled back, and its connection serves the next
-//! statement.
+//! without a `commit`, dropped by a timeout (see `tasks/timeout`), or aborted with its task (see `tasks/cancel`).
+//! Another connection then sees 2 lines after the commit and 0 after every other ending. The connection that the
+//! transaction was on sees the same. If the transaction were still open, it would see the lines. So a transaction
+//! that is dropped is rolled back, and its connection serves the next statement.
 //!
 //! asyncio: transaction, commit, rollback
 //!
@@ -20,7 +20,7 @@
 //! Not the same: `async with` commits when its block ends without an exception. Here the end of a block is a
 //! rollback, even after `Ok(())`; only `commit` commits, and nothing warns where it was forgotten. In both, an error
 //! of the commit itself can leave it open what was stored: the answer may be lost on its way. And after an error that
-//! was ignored a commit is a rollback, and no error (`databases/failed-statement`).
+//! was ignored a commit is a rollback, and no error (see `databases/failed-statement`).
 
 use std::future::pending;
 

@@ -2,8 +2,8 @@
 //!
 //! Ten of 50 000 sales are read, then the stream is dropped. The server isn't told: it goes on with the query, and
 //! the next statement on that connection waits until all rows have come. The query counts the rows that the server
-//! makes: 50 000 with a stream of sqlx or tokio-postgres, 1 000 with a cursor that has fetched once, 10 with `limit
-//! 10`. Where the number is known beforehand, it belongs in the query.
+//! makes: 50 000 with a stream of sqlx or tokio-postgres, 1 000 with a cursor that has fetched once (see
+//! `databases/stream-rows`), 10 with `limit 10`. Where the number is known beforehand, it belongs in the query.
 //!
 //! asyncio: cursor, async for, break
 //!
@@ -16,8 +16,9 @@
 //! ```
 //!
 //! Not the same: asyncpg reads a stream of rows through a cursor, so leaving it costs the rest of a batch. Here it
-//! costs the rest of the rows: sqlx reads them away before its next statement, tokio-postgres in the task of its
-//! connection. A cursor is for code that may stop early; so is a `limit`.
+//! costs the rest of the rows: sqlx reads and drops them before its next statement, tokio-postgres does so in the
+//! task of its connection. Streams that ask for each page stop when they are dropped (see `streams/pages`); this one
+//! has asked for everything. A cursor is for code that may stop early; so is a `limit`.
 
 use std::pin::pin;
 
@@ -76,7 +77,7 @@ async fn leaves_a_raw_stream(client: &Client) -> Result<u32> {
     read_ten(client.query_raw(SALES, std::iter::empty::<i32>()).await?).await
 }
 
-/// A batch that is under way is read to its end, and no other one is asked for.
+/// The batch in hand is read to its end, and no other one is asked for.
 #[instrument(ret, err, skip_all)]
 async fn leaves_a_cursor(shop: &mut PgConnection) -> Result<u32> {
     let mut reading = shop.begin().await?;

@@ -1,10 +1,10 @@
 //! # WAL: readers and a writer that don't wait for each other
 //!
 //! SQLite keeps what a transaction changes in one of two ways. With the rollback journal, which is the default, reads
-//! and commits exclude each other: while a sale has the file for its commit, 0 of 4 reads are let in, and while
-//! somebody reads, 0 of 1 sales is committed. With the write-ahead log (WAL) 4 of 4 reads are let in and see the
-//! stock as it was before the sale, and 1 of 1 sales is committed beside a read. There is one writer at a time in
-//! both: beside a write, 0 others are let in.
+//! and commits exclude each other: while a sale locks the file for its commit, 0 of 4 reads are let in, and while a
+//! transaction reads, 0 of 1 sales is committed. With the write-ahead log (WAL) 4 of 4 reads are let in and see the
+//! stock as it was before the sale, and 1 of 1 sales is committed beside a read. Both let in one writer at a time:
+//! beside a write, 0 others.
 //!
 //! asyncio: PRAGMA journal_mode, aiosqlite, threading.Lock
 //!
@@ -17,9 +17,9 @@
 //!
 //! Not the same: nothing, since both languages call the same library. Neither needs a lock of its own around the
 //! database: SQLite has locks in the file, which hold for other processes too. In sqlx the journal is an option of
-//! the connection, `SqliteConnectOptions::journal_mode`; without it the file keeps what it has. What isn't let in is
-//! an error with code 5, "database is locked": at once here, or after the `busy_timeout`, which is 5 s unless it is
-//! set.
+//! the connection, `SqliteConnectOptions::journal_mode`; without it the file keeps the mode that it has. A read or a
+//! write that isn't let in fails with code 5, "database is locked": at once here, and by default when a
+//! `busy_timeout` of 5 s is over.
 
 use std::{path::Path, time::Duration};
 
@@ -112,7 +112,7 @@ impl Shop {
     }
 
     async fn open(folder: &Path, mode: SqliteJournalMode) -> Result<Self> {
-        // Without patience: who isn't let in is told so at once, and can be counted.
+        // Without patience: what isn't let in fails at once, and can be counted.
         let database = SqliteConnectOptions::new()
             .filename(folder.join("shop.db"))
             .busy_timeout(Duration::ZERO);

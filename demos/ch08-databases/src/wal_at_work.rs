@@ -1,10 +1,10 @@
 //! # WAL at work: four readers and a writer, and their waits
 //!
 //! For 5 ticks four readers ask for the stock again and again, and a writer sells. With the rollback journal all five
-//! have to wait for each other, and their lanes stand still at the same times. With WAL the readers wait for no lock.
-//! How many reads and writes that makes, and how long a reader waited at most, is measured on your machine. Other
-//! programs count, too: where all five lanes stand still with WAL, it isn't for a lock. `busy_timeout` turns a
-//! refusal into a wait, so all five work to the end in both.
+//! wait for each other, and their lanes stand still at the same times. With WAL the readers wait for no lock (see
+//! `databases/wal`). `busy_timeout` turns a refusal into a wait, so all five work to the end in both. How many reads
+//! and writes that makes, and how long a reader waited at most, is measured on your machine. Other programs slow it
+//! down too: where all five lanes stand still with WAL, no lock is the reason.
 //!
 //! asyncio: sqlite3.connect timeout, busy_timeout
 //!
@@ -15,9 +15,10 @@
 //! await db.execute("pragma journal_mode = wal")
 //! ```
 //!
-//! Not the same: nothing in SQLite. While it waits for a lock it sleeps, on the thread of its connection: in
-//! aiosqlite and in sqlx the event loop goes on, with `sqlite3` alone it stands still. There is no queue: SQLite
-//! looks again after 1 to 100 ms, so who has waited longest needn't be the next one.
+//! Not the same: nothing in SQLite. While it waits for a lock it sleeps, on the thread of its connection. In
+//! aiosqlite and in sqlx the event loop goes on meanwhile; with `sqlite3` alone it stands still. There is no queue
+//! for the lock: each connection looks again after 1 to 100 ms, so the one that has waited longest needn't be the
+//! next.
 
 use std::{cell::Cell, path::Path, time::Duration};
 

@@ -36,8 +36,8 @@ async fn a_killed_worker_loses_nothing_unless_it_has_marked_its_job() {
     assert_eq!(lesson.outcome, Outcome::Ran);
     let expected = [
         ("4 workers", [20, 20, 20, 0, 0]),
-        ("and one killed", [21, 20, 20, 0, 0]),
-        ("and marked first", [20, 19, 19, 0, 1]),
+        ("a fifth is killed", [21, 20, 20, 0, 0]),
+        ("killed after marking", [20, 19, 19, 0, 1]),
     ];
     for (variant, (label, counts)) in lesson.variants.iter().zip(expected) {
         assert_eq!(variant.label, label);

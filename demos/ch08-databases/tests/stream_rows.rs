@@ -10,7 +10,7 @@ use std::process::Command;
 use timing::report::{Outcome, Report, Value, Variant};
 
 fn kib(variant: &Variant) -> i64 {
-    match variant.count("KiB at the peak") {
+    match variant.count("memory KiB") {
         Value::Whole(kib) => *kib,
         other => panic!("{other:?} is no number of KiB"),
     }
