@@ -56,6 +56,8 @@ const TABLES: &str = "
 const TAKE: &str =
     "select id from jobs where state = 'new' order by id limit 1 for update skip locked";
 
+const DONE: &str = "select count(*) from jobs where state = 'done'";
+
 pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     let postgres = Postgres::choose(options.postgres.as_ref(), t).await?;
     info!("{postgres}");
@@ -170,11 +172,7 @@ impl<'a> Shop<'a> {
     /// Waits until its job is the only one that isn't done. So the others have passed it over until then.
     async fn kills(&self, slow: Option<Child>) -> Result<()> {
         let Some(mut slow) = slow else { return Ok(()) };
-        while self
-            .number("select count(*) from jobs where state = 'done'")
-            .await?
-            < JOBS - 1
-        {
+        while self.number(DONE).await? < JOBS - 1 {
             sleep(ticks(0.1)).await;
         }
         slow.kill().await?;
@@ -189,7 +187,7 @@ impl<'a> Shop<'a> {
     async fn count(&self, t: &mut Timings) -> Result<()> {
         for (what, query) in [
             ("begun", "select last_value from begun"),
-            ("done", "select count(*) from jobs where state = 'done'"),
+            ("done", DONE),
             ("parcels", "select count(*) from parcels"),
             (
                 "twice",

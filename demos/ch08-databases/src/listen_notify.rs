@@ -1,8 +1,8 @@
 //! # LISTEN and NOTIFY: a hint to look, not the data
 //!
-//! A session of PostgreSQL that has called LISTEN gets each text that another one sends with NOTIFY. A shop puts its
-//! orders into a table and announces each with a NOTIFY. A clerk hears 1 of 2, if one is sent before the LISTEN and
-//! one after it. Four that a transaction sends are heard when it commits, after 1 tick, and as 2, because the server
+//! A session of PostgreSQL that listens to a channel (LISTEN) gets each text that is sent there (NOTIFY). A shop puts
+//! its orders into a table and announces each one. Of 2 announced, one before a clerk's LISTEN and one after it, the
+//! clerk hears 1. Four that a transaction sends are heard when it commits, after 1 tick, and as 2, because the server
 //! folds equal ones. Of 3, two of which are sent while the clerk's connection is lost, 1 is heard. A clerk who looks
 //! into the table, once after each LISTEN and again after each notification, finds 3 of 3. The order matters:
 //! register first, then look (see `sync/condition`).

@@ -8,7 +8,7 @@ use sqlx::{ConnectOptions, Connection, MySqlConnection, mysql::MySqlConnectOptio
 use timing::Timings;
 use tokio::time::timeout;
 
-/// Where the databases are that aren't made for the run.
+/// Databases of the reader's, and how much is read.
 #[derive(Debug, Default, clap::Args)]
 pub struct Options {
     /// A PostgreSQL of yours
@@ -49,7 +49,7 @@ impl Options {
 const FOR_INSTANCE: &str =
     "for instance: --mysql mysql://user:password@localhost/db, or the same in MYSQL_URL";
 
-/// A server that doesn't answer within this time is told so: a closed port in a firewall never answers.
+/// The reader is told when a server doesn't answer within this time: behind a firewall it may never answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A server of the reader's. It is shown without user and password.

@@ -157,8 +157,8 @@ async fn count(t: &mut Timings, label: &str, ends: Ends, pool: &PgPool) -> Resul
     let with_one = lanes.filter(|lane| lane.ended == Ended::Cancelled).count();
     t.count("packed", ends.packed);
     t.count("aborted", ends.left);
-    t.count("aborted with one", with_one);
-    t.count("connections at the end", all_of(pool).await?.len());
+    t.count("had one", with_one);
+    t.count("connections", all_of(pool).await?.len());
     Ok(())
 }
 
@@ -184,8 +184,8 @@ mod tests {
         ] {
             assert_eq!(*t[label].count("packed"), BUYERS);
             assert_eq!(*t[label].count("aborted"), LEAVERS);
-            assert_eq!(*t[label].count("aborted with one"), with_one);
-            assert_eq!(*t[label].count("connections at the end"), SIZE);
+            assert_eq!(*t[label].count("had one"), with_one);
+            assert_eq!(*t[label].count("connections"), SIZE);
         }
     }
 

@@ -63,7 +63,7 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     let client = connect(postgres.url()).await?;
     let cancelled = cancels(&client, &watch);
     let seen = t
-        .time("timeout, then cancel_query", exactly(LIMIT), cancelled)
+        .time("with cancel_query", exactly(LIMIT), cancelled)
         .await?;
     count(t, seen, &watch).await?;
 
@@ -182,7 +182,7 @@ mod tests {
     const DROPPED: [&str; 2] = ["timeout", "timeout, sqlx pool of 1"];
     const ENDED: [(&str, &str); 2] = [
         (
-            "timeout, then cancel_query",
+            "with cancel_query",
             "canceling statement due to user request",
         ),
         (

@@ -58,8 +58,7 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     t.time("PgConnection of sqlx", none(), dropped).await?;
     other.count(t).await?;
 
-    t.time("and its next statement", none(), single.ping())
-        .await?;
+    t.time("its next statement", none(), single.ping()).await?;
     other.count(t).await?;
     Ok(single.close().await?)
 }
@@ -148,7 +147,7 @@ mod tests {
         let dropped = &t["PgConnection of sqlx"];
         assert_eq!(*dropped.count("open transactions"), 1);
         assert_eq!(*dropped.count("the row"), "locked");
-        let after = &t["and its next statement"];
+        let after = &t["its next statement"];
         assert_eq!(*after.count("open transactions"), 0);
         assert_eq!(*after.count("the row"), "5 pieces");
     }
