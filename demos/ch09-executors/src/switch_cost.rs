@@ -17,8 +17,7 @@
 //!     while True: await answers.put(await numbers.get() + 1)
 //! def thread(numbers, answers):           # two queue.Queue(1)
 //!     while True: answers.put(numbers.get() + 1)
-//! def process(pipe):                      # one end of a multiprocessing.Pipe()
-//!     while True: pipe.send(pipe.recv() + 1)
+//! def process(pipe): pipe.send(pipe.recv() + 1)    # in a loop; one end of a multiprocessing.Pipe()
 //! ```
 //!
 //! Not the same: two threads of Python also hand the interpreter's lock over each time, in all but free-threaded

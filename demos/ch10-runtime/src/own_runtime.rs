@@ -3,9 +3,8 @@
 //! A runtime is a value. `block_on` can be called on it again and again, and what was spawned on it stays in it. A
 //! task makes a stroke a tick. A `current_thread` runtime has no thread but those that call `block_on`: the task
 //! makes 1 stroke in 1.5 ticks of `block_on`, and 0 in the 2 ticks after them. In the next `block_on` the overdue
-//! stroke comes at once, and another one a tick later, since those that were missed aren't made up for. With a worker
-//! thread of the runtime, or with a thread of yours that stays in `block_on`, the task makes strokes in those 2
-//! ticks, too.
+//! stroke comes at once, and another one a tick later: those that were missed aren't made up for. With a worker
+//! thread, or with a thread of yours that stays in `block_on`, the task makes strokes in those 2 ticks, too.
 //!
 //! asyncio: new_event_loop, set_event_loop, run_until_complete, run_forever
 //!

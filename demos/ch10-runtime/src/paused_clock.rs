@@ -22,9 +22,7 @@
 //! Not the same: Python's standard library has no such clock. A test waits, or replaces `asyncio.sleep` by a function
 //! of its own, or overrides the `time` of its loop. With tokio the code under test stays as it is, as long as it
 //! reads `tokio::time::Instant`, not `std::time`, and waits for nothing outside of its runtime, such as a server on
-//! another thread. A test asks for the clock with `#[tokio::test(start_paused = true)]` or `tokio::time::pause()`,
-//! with the feature `test-util` and on `current_thread`. A sleep is never early, and is rounded up to whole
-//! milliseconds.
+//! another thread. A test asks for the clock by `#[tokio::test(start_paused = true)]`, with the feature `test-util`.
 
 use std::{
     cell::Cell,
