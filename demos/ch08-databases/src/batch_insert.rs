@@ -25,8 +25,8 @@
 
 use std::pin::pin;
 
-use anyhow::{Result, ensure};
-use futures_util::{FutureExt, StreamExt, TryStreamExt, future::LocalBoxFuture, stream};
+use anyhow::{Result, bail, ensure};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use scratch_postgres::Postgres;
 use sqlx::{PgPool, QueryBuilder, postgres::PgPoolOptions};
 use timing::Timings;
@@ -46,25 +46,13 @@ const ROUNDS: usize = if cfg!(debug_assertions) { 1 } else { 5 };
 const ROWS_OF_A_STATEMENT: usize = 5_000;
 const INSERT: &str = "insert into sales values ($1, $2, $3)";
 
-pub type Way = (
-    &'static str,
-    for<'a> fn(&'a mut Shop, &'a [Sale]) -> LocalBoxFuture<'a, Result<()>>,
-);
-pub const WAYS: [Way; 6] = [
-    ("row by row", |shop, sales| {
-        row_by_row(shop, sales).boxed_local()
-    }),
-    ("one transaction", |shop, sales| {
-        one_transaction(shop, sales).boxed_local()
-    }),
-    ("pipelined", |shop, sales| {
-        pipelined(shop, sales).boxed_local()
-    }),
-    ("value lists", |shop, sales| {
-        value_lists(shop, sales).boxed_local()
-    }),
-    ("unnest", |shop, sales| unnest(shop, sales).boxed_local()),
-    ("COPY", |shop, sales| copy(shop, sales).boxed_local()),
+pub const WAYS: [&str; 6] = [
+    "row by row",
+    "one transaction",
+    "pipelined",
+    "value lists",
+    "unnest",
+    "COPY",
 ];
 
 pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
@@ -77,16 +65,13 @@ async fn all_ways(t: &mut Timings, shop: &mut Shop, number: u32) -> Result<()> {
     let mut first = None;
     let sales: Vec<_> = (0..number).map(Sale::new).collect();
     for round in 0..ROUNDS {
-        for (label, way) in WAYS {
+        for way in WAYS {
             shop.clear().await?;
-            t.rate(label, number, way(shop, &sales)).await?;
+            t.rate(way, number, enter(way, shop, &sales)).await?;
             let stored = shop.stored().await?;
-            ensure!(
-                stored.rows == i64::from(number),
-                "{label}: rows are missing"
-            );
+            ensure!(stored.rows == i64::from(number), "{way}: rows are missing");
             let checksum = first.get_or_insert(stored.checksum.clone());
-            ensure!(*checksum == stored.checksum, "{label}: other rows");
+            ensure!(*checksum == stored.checksum, "{way}: other rows");
             if round == 0 {
                 t.count("commits", stored.commits);
                 t.count("statements", stored.statements);
@@ -94,6 +79,18 @@ async fn all_ways(t: &mut Timings, shop: &mut Shop, number: u32) -> Result<()> {
         }
     }
     Ok(())
+}
+
+pub async fn enter(way: &str, shop: &mut Shop, sales: &[Sale]) -> Result<()> {
+    match way {
+        "row by row" => row_by_row(shop, sales).await,
+        "one transaction" => one_transaction(shop, sales).await,
+        "pipelined" => pipelined(shop, sales).await,
+        "value lists" => value_lists(shop, sales).await,
+        "unnest" => unnest(shop, sales).await,
+        "COPY" => copy(shop, sales).await,
+        _ => bail!("there is no way called {way}"),
+    }
 }
 
 /// Autocommit: a statement outside a transaction is a transaction.

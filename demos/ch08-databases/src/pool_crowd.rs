@@ -21,14 +21,12 @@
 //! way out, like a permit (see `sync/semaphore`). A pool of sqlx loses one only to code that says so: `leak`, or
 //! `std::mem::forget`.
 
-use std::{collections::HashSet, future::pending};
+use std::future::pending;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use futures_util::future::try_join_all;
 use scratch_postgres::Postgres;
-use sqlx::{
-    PgPool, Postgres as Sqlx, pool::PoolConnection, postgres::PgPoolOptions, query, query_scalar,
-};
+use sqlx::{PgPool, Postgres as Sqlx, pool::PoolConnection, postgres::PgPoolOptions, query};
 use timing::{Timings, law::none, report::Ended};
 use tokio::{sync::oneshot, task::JoinSet};
 use tracing::{info, instrument};
@@ -142,14 +140,7 @@ async fn ends_of(mut crowd: JoinSet<Result<()>>) -> Result<Ends> {
 async fn all_of(pool: &PgPool) -> Result<Vec<PoolConnection<Sqlx>>> {
     let size = pool.options().get_max_connections();
     let all = try_join_all((0..size).map(|_| pool.acquire())).await;
-    let mut all = all.context("a connection is lost")?;
-    let mut sessions = HashSet::<i32>::new();
-    for connection in &mut all {
-        let session = query_scalar("select pg_backend_pid()");
-        sessions.insert(session.fetch_one(&mut **connection).await?);
-    }
-    ensure!(sessions.len() == all.len(), "one session was lent twice");
-    Ok(all)
+    all.context("a connection is lost")
 }
 
 async fn count(t: &mut Timings, label: &str, ends: Ends, pool: &PgPool) -> Result<()> {
