@@ -10,7 +10,7 @@
 //!
 //! asyncio: sqlite3.OperationalError, isolation_level, BEGIN IMMEDIATE, database is locked
 //!
-//! real clock: a real database
+//! real clock: a real SQLite
 //!
 //! ```python
 //! db = await aiosqlite.connect("shop.db", isolation_level=None)      # it begins nothing by itself

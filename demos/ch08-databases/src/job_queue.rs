@@ -8,7 +8,7 @@
 //!
 //! asyncio: Queue, multiprocessing.Queue, Process, task_done
 //!
-//! real clock: processes and a real server
+//! real clock: processes, and a real PostgreSQL
 //!
 //! ```python
 //! async with connection.transaction():

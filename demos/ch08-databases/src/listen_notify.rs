@@ -9,7 +9,7 @@
 //!
 //! asyncio: add_listener, Connection.notifies, Queue
 //!
-//! real clock: a real server
+//! real clock: a real PostgreSQL
 //!
 //! ```python
 //! wake = asyncio.Event()

@@ -7,7 +7,7 @@
 //!
 //! asyncio: aiomysql.create_pool, aiomysql, pool.acquire
 //!
-//! real clock: a real server waits
+//! real clock: a real MySQL or MariaDB
 //!
 //! ```python
 //! async with aiomysql.create_pool(user="ann", db="shop", minsize=5, maxsize=5) as pool:

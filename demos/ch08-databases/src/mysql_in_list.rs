@@ -7,7 +7,7 @@
 //!
 //! asyncio: aiomysql.DictCursor, IN, executemany
 //!
-//! real clock: a real database
+//! real clock: a real MySQL or MariaDB
 //!
 //! ```python
 //! async with pool.acquire() as connection, connection.cursor(aiomysql.DictCursor) as cursor:

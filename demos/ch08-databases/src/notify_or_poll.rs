@@ -6,7 +6,7 @@
 //!
 //! asyncio: add_listener, sleep
 //!
-//! real clock: a real server
+//! real clock: a real PostgreSQL
 //!
 //! ```python
 //! while not (order := await connection.fetchval(LOOK)):

@@ -8,7 +8,7 @@
 //!
 //! asyncio: asyncpg.InterfaceError, gather, AsyncConnection.pipeline
 //!
-//! real clock: a real server waits
+//! real clock: a real PostgreSQL
 //!
 //! ```python
 //! await asyncio.gather(*(connection.fetchval(PACK, order) for order in range(10)))

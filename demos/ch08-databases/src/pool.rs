@@ -9,7 +9,7 @@
 //!
 //! asyncio: asyncpg.create_pool, acquire, min_size, max_size
 //!
-//! real clock: a real server waits
+//! real clock: a real PostgreSQL
 //!
 //! ```python
 //! async with asyncpg.create_pool(url, min_size=5, max_size=10) as pool:

@@ -8,7 +8,7 @@
 //!
 //! asyncio: acquire, release, cancel
 //!
-//! real clock: a real server
+//! real clock: a real PostgreSQL
 //!
 //! ```python
 //! connection = await pool.acquire()

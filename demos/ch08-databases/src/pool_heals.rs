@@ -9,7 +9,7 @@
 //!
 //! asyncio: pool.release, Connection.reset, cancel
 //!
-//! real clock: a real server
+//! real clock: a real PostgreSQL
 //!
 //! ```python
 //! async with pool.acquire() as connection:    # goes back on any way out, cancellation included

@@ -8,7 +8,7 @@
 //!
 //! asyncio: pool.close, pool.terminate, acquire(timeout), finally
 //!
-//! real clock: a real server waits
+//! real clock: a real PostgreSQL
 //!
 //! ```python
 //! pool = await asyncpg.create_pool(url, min_size=1, max_size=1)

@@ -8,7 +8,7 @@
 //!
 //! asyncio: wait_for, asyncio.timeout, command_timeout, cancel
 //!
-//! real clock: a real server waits
+//! real clock: a real PostgreSQL
 //!
 //! ```python
 //! await asyncio.wait_for(connection.execute(BOOK), 1)    # TimeoutError

@@ -21,7 +21,7 @@
 //! Not the same: `asyncio.Lock` and tokio's `Mutex` protect one process, a row's lock every program that uses the
 //! table. In Rust a `Mutex` holds its data, so no code reaches the data without the lock (see `sync/lost-update`).
 //! The lock of a row doesn't: a plain `select` reads the row, locked or not. SQLite has no locks on rows, only on the
-//! whole file (see `databases/begin-immediate`).
+//! whole file (see `databases/wal`).
 
 use anyhow::Result;
 use futures_util::future::{join_all, try_join_all};

@@ -9,7 +9,7 @@
 //!
 //! asyncio: Queue.get, get_nowait, SKIP LOCKED
 //!
-//! real clock: a real server waits
+//! real clock: a real PostgreSQL
 //!
 //! ```python
 //! async with connection.transaction():

@@ -8,7 +8,7 @@
 //!
 //! asyncio: aiosqlite.connect, aiosqlite, execute
 //!
-//! real clock: a real database
+//! real clock: a real SQLite
 //!
 //! ```python
 //! async with aiosqlite.connect("shop.db") as db:        # makes the file if there is none
@@ -96,7 +96,7 @@ async fn keeps_a_shop_each() -> Result<usize> {
     let mut connections = Vec::new();
     for _ in 0..CONNECTIONS {
         let database: SqliteConnectOptions = "sqlite::memory:".parse()?; // <- the difference
-        let watched = Threads::default().watch(database); // for the query; these threads are not counted
+        let watched = Threads::default().watch(database); // the query sorts by it; nobody counts these threads
         connections.push(watched.connect().await?);
     }
     places_orders(&mut connections[0]).await?;

@@ -8,7 +8,7 @@
 //!
 //! asyncio: sqlite3.DatabaseError, sqlite3.connect mode=ro, OperationalError
 //!
-//! real clock: a real database
+//! real clock: a real SQLite
 //!
 //! ```python
 //! async with aiosqlite.connect(f"file:{quote(path)}?mode=ro", uri=True) as db:      # no new file, no change

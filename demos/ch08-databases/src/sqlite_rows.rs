@@ -8,7 +8,7 @@
 //!
 //! asyncio: async for, fetchone, fetchall, aiosqlite.Row
 //!
-//! real clock: a real database
+//! real clock: a real SQLite
 //!
 //! ```python
 //! cursor = await db.execute("select id, customer, cents from orders")

@@ -8,7 +8,7 @@
 //!
 //! asyncio: PRAGMA journal_mode, aiosqlite, threading.Lock
 //!
-//! real clock: a real database
+//! real clock: a real SQLite
 //!
 //! ```python
 //! async with aiosqlite.connect("shop.db") as db:

@@ -8,7 +8,7 @@
 //!
 //! asyncio: sqlite3.connect timeout, busy_timeout
 //!
-//! real clock: a real database
+//! real clock: a real SQLite
 //!
 //! ```python
 //! db = await aiosqlite.connect("shop.db", timeout=60)     # seconds
