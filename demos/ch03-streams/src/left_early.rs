@@ -21,7 +21,7 @@
 //! Not the same: `finally` may await. An error or a cancel inside the generator runs it at once; after a `break` the
 //! event loop runs it later, or `aclosing` at the end of its block. A Rust stream that is left is dropped at the
 //! `.await` or `yield` where it stands, and `Drop` can't await. Work that has to wait needs an owner that isn't
-//! dropped, as in `streams/with-connection`.
+//! dropped, as in `streams/with-connection`. Nor does a drop stop a server (`databases/unread-rows`).
 
 use std::sync::{
     Arc,

@@ -24,6 +24,9 @@ const FORBIDDEN: [&str; 6] = [
     "Instant::now",
 ];
 
+/// The width of a comment, so that two files stand side by side.
+const WIDTH: usize = 120;
+
 /// Lessons that need a clock of their own: one is about measuring, and the figures of its table are what its guard
 /// measured; the other is an executor with its timers.
 const CLOCKS: [[&str; 2]; 2] = [["streams", "timer"], ["runtime", "mini-executor"]];
@@ -42,6 +45,10 @@ fn complaints(source: &str, tested_elsewhere: bool) -> Vec<String> {
         if has_word(source, mark) {
             complain(format!("{mark} left behind"));
         }
+    }
+    // What rustfmt doesn't break.
+    if source.lines().any(|line| line.chars().count() > WIDTH) {
+        complain(format!("a line of more than {WIDTH} columns"));
     }
     // A deadline is no stopwatch.
     let outside = code_outside_tests(source).replace("Instant::now() + ", "");
@@ -169,6 +176,11 @@ fn finds_every_missing_part() {
             "a header of less than 12 or more than 25 lines",
         ),
         ("#[cfg(test)]", "", "no test of its claims"),
+        (
+            "//! It waits.",
+            &format!("//! It waits {}.", "and waits ".repeat(11)),
+            "a line of more than 120 columns",
+        ),
     ] {
         let bad = GOOD.replace(with, without);
         assert!(
