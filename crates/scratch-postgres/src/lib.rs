@@ -162,7 +162,19 @@ pub async fn for_test() -> Option<Postgres> {
     }
 }
 
-/// The same for a cluster of the test's own, which it may end.
+/// What a lesson measures on that cluster, with its options at their defaults.
+///
+/// # Panics
+///
+/// As [`for_test`], and when the lesson fails.
+pub async fn measured<O: Default>(
+    run: impl AsyncFnOnce(&mut Timings, &O) -> Result<()>,
+) -> Option<Timings> {
+    for_test().await?;
+    Some(Timings::of_default(run).await)
+}
+
+/// The same as [`for_test`] for a cluster of the test's own, which it may end.
 ///
 /// # Panics
 ///

@@ -16,6 +16,7 @@ pub mod draw;
 pub mod judge;
 pub mod law;
 pub mod memory;
+mod of;
 mod rate;
 pub mod recorder;
 pub mod report;

@@ -1,4 +1,4 @@
-use std::{fmt::Debug, future::Future, ops::Index};
+use std::{future::Future, ops::Index};
 
 use tokio::time::Instant;
 use tracing_subscriber::{Layer, registry::Registry};
@@ -63,32 +63,6 @@ impl Timings {
             judged: true,
             _own: None,
         }
-    }
-
-    /// Runs a lesson on the current thread and returns what it measured: for tests.
-    ///
-    /// ```
-    /// # use timing::{Timings, law::exactly, ticks};
-    /// async fn run(t: &mut Timings) -> Result<(), std::io::Error> {
-    ///     t.time("a tick", exactly(1), tokio::time::sleep(ticks(1))).await;
-    ///     Ok(())
-    /// }
-    ///
-    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
-    /// # async fn main() {
-    /// let t = Timings::of(run).await;
-    /// assert_eq!(t["a tick"].elapsed, ticks(1));
-    /// # }
-    /// ```
-    ///
-    /// # Panics
-    ///
-    /// When the lesson fails.
-    pub async fn of<E: Debug>(run: impl AsyncFnOnce(&mut Self) -> Result<(), E>) -> Self {
-        let mut timings = Self::default();
-        run(&mut timings).await.expect("the lesson runs to its end");
-        timings.settle();
-        timings
     }
 
     /// Runs one variant and hands its output back. `law` is what it promises, or
@@ -232,7 +206,7 @@ impl Timings {
     }
 
     /// Gives what was said since the last variant to that variant.
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         let said = self.recorder.take_said_after();
         match self.variants.last_mut() {
             Some(variant) => variant.said.extend(said),

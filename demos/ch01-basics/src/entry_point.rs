@@ -158,15 +158,9 @@ mod tests {
     use super::*;
     use timing::report::Ended;
 
-    fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t).unwrap();
-        t
-    }
-
     #[test]
     fn the_attribute_is_a_builder_and_block_on() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         for variant in ["the attribute", "the same by hand"] {
             assert!(t[variant].elapsed >= ticks(1), "blocked until the end");
             assert_eq!(t[variant].lane("soup").ended, Ended::Returned);
@@ -182,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_task_on_current_thread_runs_in_the_calling_thread() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         let stew = t["dropped too early"].lane("stew");
         assert!(stew.polls.iter().all(|poll| poll.on_loop));
     }
@@ -195,7 +189,7 @@ mod tests {
 
     #[test]
     fn runtimes_may_follow_one_another_or_stand_side_by_side() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         assert_eq!(t["one after another"].lanes.len(), RUNTIMES);
         assert!(t["one after another"].elapsed >= ticks(3));
         assert_eq!(*t["side by side"].count("open at once"), RUNTIMES);
@@ -203,7 +197,7 @@ mod tests {
 
     #[test]
     fn one_inside_another_is_refused_and_the_outer_one_goes_on() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         let nested = &t["one inside another"];
         assert_eq!(*nested.count("refused"), 1);
         assert_eq!(nested.lanes.len(), 1, "the inner soup was never begun");
@@ -219,7 +213,7 @@ mod tests {
 
     #[test]
     fn dropping_a_runtime_cancels_its_tasks() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         let dropped = &t["dropped too early"];
         assert_eq!(*dropped.count("cancelled"), 1);
         assert_eq!(dropped.lane("soup").ended, Ended::Returned);

@@ -204,8 +204,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn of_four_sorters_that_wait_for_nothing_else_one_gets_all_unless_a_lock_or_the_belt_decides()
      {
-        let mut t = Timings::default();
-        all_channels(&mut t, 0).await.unwrap();
+        let t = Timings::of(async |t| all_channels(t, 0).await).await;
         for (bound, places) in [("bounded", Some(PLACES)), ("unbounded", None)] {
             let most =
                 |channel| t[format!("{channel}, {bound}, 4").as_str()].count("most to one sorter");

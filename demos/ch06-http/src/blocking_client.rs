@@ -107,12 +107,6 @@ mod tests {
     use super::*;
     use timing::{report::Value, ticks};
 
-    async fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t, &Options::default()).await.unwrap();
-        t
-    }
-
     fn gap(t: &Timings, label: &str) -> Duration {
         match t[label].count("longest gap, ms") {
             Value::Fraction(ms) => Duration::from_secs_f64(ms / 1e3),
@@ -122,7 +116,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_blocking_client_fetches_one_at_a_time_and_the_ticker_has_no_turn() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let blocking = &t["a blocking client"];
         assert!(blocking.elapsed >= ticks(6));
         assert_eq!(*blocking.count("in flight at once"), 1);
@@ -136,7 +130,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_async_client_and_threads_have_three_in_flight_and_the_ticker_goes_on() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         for label in ["an async client", "spawn_blocking"] {
             assert_eq!(*t[label].count("in flight at once"), 3, "{label}");
             assert!(t[label].elapsed >= ticks(2), "{label}");

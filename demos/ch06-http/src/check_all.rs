@@ -126,19 +126,13 @@ mod tests {
     use super::*;
     use timing::report::Ended::{self, Cancelled, Failed, Returned};
 
-    async fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t, &Options::default()).await.unwrap();
-        t
-    }
-
     fn ends(t: &Timings, variant: &str) -> [Ended; 3] {
         ["home", "search", "shop"].map(|page| t[variant].lane(page).ended)
     }
 
     #[tokio::test]
     async fn join_all_has_a_result_for_every_page() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let all = &t["join_all"];
         assert_eq!(
             *all.count("results"),
@@ -151,7 +145,7 @@ mod tests {
 
     #[tokio::test]
     async fn try_join_all_has_the_first_error_and_drops_the_rest() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let first = &t["try_join_all"];
         assert_eq!(*first.count("results"), "Err(Status(404))");
         assert_eq!(*first.count("pages lost"), 2);
@@ -160,7 +154,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_cancelled_check_is_an_error_and_not_a_success() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let given_up = &t["tasks, one given up"];
         assert_eq!(
             *given_up.count("results"),

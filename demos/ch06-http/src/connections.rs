@@ -149,15 +149,9 @@ mod tests {
     use super::*;
     use timing::report::Ended::Returned;
 
-    async fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t, &Options::default()).await.unwrap();
-        t
-    }
-
     #[tokio::test]
     async fn a_thousand_wait_no_longer_than_one_and_every_line_comes_back() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let all = &t["all ask at once"];
         assert_eq!(*all.count("connections"), WANTED);
         assert_eq!(*all.count("lines back"), WANTED);
@@ -169,7 +163,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_thread_serves_them_all() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         assert_eq!(*t["all ask at once"].count("server threads"), 1);
     }
 

@@ -135,15 +135,9 @@ mod tests {
     use std::cell::RefCell;
     use timing::on_virtual_clock;
 
-    async fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t, &Options::default()).await.unwrap();
-        t
-    }
-
     #[tokio::test]
     async fn every_page_is_fetched_once_although_eight_others_link_to_it() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         for label in ["one at a time", "four at a time"] {
             assert_eq!(*t[label].count("links met"), 73, "{label}");
             assert_eq!(*t[label].count("visits"), PAGES, "{label}");
@@ -153,7 +147,7 @@ mod tests {
 
     #[tokio::test]
     async fn four_visits_at_a_time_and_no_more() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let four = &t["four at a time"];
         assert_eq!(*four.count("at once"), 4);
         assert!(four.elapsed >= ticks(3));
@@ -162,7 +156,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_empty_queue_is_no_end_while_a_visit_is_under_way() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let four = &t["four at a time"];
         assert_eq!(*four.count("queue first empty after"), 6);
         assert_eq!(*four.count("visits"), 9);

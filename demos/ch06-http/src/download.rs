@@ -145,15 +145,9 @@ mod tests {
     use super::*;
     use timing::report::{Ended::Returned, Value};
 
-    async fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t, &Options::default()).await.unwrap();
-        t
-    }
-
     #[tokio::test]
     async fn in_pieces_less_than_half_a_mib_is_held_whatever_the_size_of_the_page() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         assert_eq!(*t["all at once"].count("largest piece"), SIZE);
         for (variant, size) in [("in pieces", SIZE), ("in pieces, 32 MiB", 4 * SIZE)] {
             assert_eq!(*t[variant].count("received"), size);
@@ -166,7 +160,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_whole_page_has_its_hash_and_its_name() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         for variant in ["in pieces", "in pieces, 32 MiB"] {
             assert_eq!(*t[variant].count("result"), "whole");
             assert_eq!(t[variant].lane("download").ended, Returned);

@@ -152,15 +152,9 @@ fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)
 mod tests {
     use super::*;
 
-    async fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t, &Options::default()).await.unwrap();
-        t
-    }
-
     #[tokio::test]
     async fn different_faults_share_a_text() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let assert_text = |page: &str, text: &str| {
             assert_eq!(t[page].said[0].text, format!("error={text}"), "{page}");
         };
@@ -175,7 +169,7 @@ mod tests {
     #[tokio::test]
     async fn methods_overlap_and_the_causes_tell_the_faults_apart() {
         const REFUSED: &str = "Unreachable(ConnectionRefused)";
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         for (page, yes, fault) in [
             ("404", "is_status", "Status(404)"),
             ("20 redirects", "is_redirect", "Redirects"),

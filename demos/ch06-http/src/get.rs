@@ -125,15 +125,9 @@ mod tests {
     use super::*;
     use timing::report::Ended::{Failed, Returned};
 
-    async fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t, &Options::default()).await.unwrap();
-        t
-    }
-
     #[tokio::test]
     async fn a_page_becomes_a_struct() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let fits = &t["a page that fits"];
         assert_eq!(*fits.count("result"), "A Kitchen in Slides: 2 slides");
         assert_eq!(fits.lane("get").ended, Returned);
@@ -141,7 +135,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_page_that_does_not_fit_is_an_error_with_its_place() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         for (variant, error) in [
             (
                 "a field is missing",
@@ -159,7 +153,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_page_of_html_is_an_error_of_the_parser() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let html = &t["a page of HTML"];
         assert_eq!(*html.count("result"), "expected value at line 1 column 1");
         assert_eq!(html.lane("get").ended, Failed);
@@ -167,7 +161,7 @@ mod tests {
 
     #[tokio::test]
     async fn no_user_agent_is_sent_unless_one_is_set() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let sent = |variant| t[variant].count("result");
         assert_eq!(*sent("User-Agent by default"), "None");
         assert_eq!(*sent("User-Agent set"), r#"Some("reader/1.0")"#);

@@ -135,12 +135,6 @@ mod tests {
         Variant,
     };
 
-    async fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t, &Options::default()).await.unwrap();
-        t
-    }
-
     /// How many pages the server has read, and whether it knows that there are no more.
     fn arrived(variant: &Variant) -> (usize, bool) {
         let said = |part| {
@@ -154,7 +148,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_answer_comes_after_one_direction_is_closed() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         for variant in ["shutdown", "a half dropped"] {
             assert_eq!(arrived(&t[variant]), (3, true), "{variant}");
             assert_eq!(*t[variant].count("answer"), "3 pages", "{variant}");
@@ -164,7 +158,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_dropped_stream_is_closed_in_both_directions() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let dropped = &t["the stream dropped"];
         assert_eq!(arrived(dropped), (3, true));
         assert_eq!(*dropped.count("answer"), "nobody reads it");
@@ -174,7 +168,7 @@ mod tests {
 
     #[tokio::test]
     async fn with_both_directions_open_both_sides_wait() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let open = &t["nothing closed"];
         assert_eq!(arrived(open), (3, false));
         assert_eq!(*open.count("answer"), "none in time");

@@ -123,14 +123,12 @@ mod tests {
     use timing::report::{Ended, Value};
 
     async fn measured(requests: u32, limit: u32) -> Timings {
-        let mut t = Timings::default();
         let options = Options {
             requests,
             limit,
             ..Options::default()
         };
-        run(&mut t, &options).await.unwrap();
-        t
+        Timings::of(async |t| run(t, &options).await).await
     }
 
     #[tokio::test]

@@ -153,15 +153,9 @@ mod tests {
     use super::*;
     use timing::report::Ended::{Cancelled, Failed, Returned};
 
-    async fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t, &Options::default()).await.unwrap();
-        t
-    }
-
     #[tokio::test]
     async fn what_goes_wrong_is_a_value_that_says_what() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         for (page, outcome) in [
             ("a page", "a page"),
             ("a slow page", "a page"),
@@ -182,7 +176,7 @@ mod tests {
 
     #[tokio::test]
     async fn no_fault_ends_the_others_unless_the_first_is_to_end_all() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let all = &t["all at once"];
         assert_eq!(*all.count("outcome"), "2 pages, 7 faults");
         assert!(all.elapsed >= ticks(TIMEOUT));

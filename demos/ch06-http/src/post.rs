@@ -101,15 +101,9 @@ struct Told {
 mod tests {
     use super::*;
 
-    async fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t, &Options::default()).await.unwrap();
-        t
-    }
-
     #[tokio::test]
     async fn json_keeps_the_number_and_a_form_makes_it_text() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         assert_eq!(*t["json"].count("stars"), "5");
         assert_eq!(*t["form"].count("stars"), r#""5""#);
         for variant in ["json", "form"] {
@@ -119,7 +113,7 @@ mod tests {
 
     #[tokio::test]
     async fn json_and_form_say_what_the_body_is_and_body_does_not() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let sent = |variant| t[variant].count("Content-Type");
         assert_eq!(*sent("json"), "application/json");
         assert_eq!(*sent("form"), "application/x-www-form-urlencoded");
@@ -129,7 +123,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_form_by_hand_loses_what_stands_behind_the_separator() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let by_hand = &t["a form by hand"];
         assert_eq!(*by_hand.count("text"), r#""tea ""#);
         assert_eq!(

@@ -102,19 +102,13 @@ mod tests {
 
     const HALF: u64 = SIZE / 2;
 
-    async fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t, &Options::default()).await.unwrap();
-        t
-    }
-
     fn bytes(variant: &Variant) -> [Value; 2] {
         ["there before", "received"].map(|what| variant.count(what).clone())
     }
 
     #[tokio::test]
     async fn after_a_cut_the_rest_is_received_and_nothing_twice() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let [cut, resumed] = ["cut", "resumed"].map(|label| &t[label]);
         assert_eq!(bytes(cut), [0, HALF]);
         assert_eq!(*cut.count("result"), format!("cut at byte {HALF}").as_str());
@@ -126,7 +120,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_page_that_has_changed_is_received_whole_with_if_range() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let changed = &t["changed, If-Range"];
         assert_eq!(bytes(changed), [HALF, SIZE]);
         assert_eq!(*changed.count("result"), "whole");
@@ -134,7 +128,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_if_range_two_pages_are_mixed_and_only_the_hash_tells() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let mixed = &t["changed"];
         assert_eq!(bytes(mixed), [HALF, HALF]);
         assert_eq!(*mixed.count("result"), "its hash isn't the page's");

@@ -146,15 +146,9 @@ pub fn count(t: &mut Timings, asked: Asked) {
 mod tests {
     use super::*;
 
-    async fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t, &Options::default()).await.unwrap();
-        t
-    }
-
     #[tokio::test]
     async fn a_server_that_is_down_is_asked_again_until_it_answers() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let twice = &t["503 twice"];
         assert_eq!(*twice.count("requests"), 3);
         assert_eq!(*twice.count("outcome"), "a page");
@@ -163,7 +157,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_attempt_has_its_timeout_and_the_server_has_each_request() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let silent = &t["no answer"];
         assert_eq!(*silent.count("requests"), 3);
         assert_eq!(*silent.count("outcome"), "TimedOut");
@@ -172,7 +166,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_stays_wrong_is_asked_for_once_and_asking_again_changes_nothing() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         for (page, outcome) in [("404", "Status(404)"), ("half of the JSON", "NotJson")] {
             assert_eq!(*t[page].count("requests"), 1);
             assert_eq!(*t[page].count("outcome"), outcome);

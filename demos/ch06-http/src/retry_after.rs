@@ -140,12 +140,6 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    async fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t, &Options::default()).await.unwrap();
-        t
-    }
-
     /// The wait before the second request, in ticks.
     fn wait(t: &Timings, variant: &str) -> f64 {
         match t[variant].count("waits in ticks") {
@@ -156,7 +150,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_ignores_the_header_is_back_too_early() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         assert_eq!(*t["a second, ignored"].count("requests"), 2);
         assert!(wait(&t, "a second, ignored") <= 2.0);
         assert!(ticks(2) < SECOND);
@@ -164,7 +158,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_that_reads_it_leaves_the_server_alone_for_that_long() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let second = &t["a second"];
         assert_eq!(*second.count("requests"), 2);
         assert_eq!(*second.count("outcome"), "a page");
@@ -174,7 +168,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_day_is_not_waited_for() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let day = &t["a day"];
         assert_eq!(*day.count("requests"), 1);
         assert_eq!(*day.count("outcome"), "Status(503)");

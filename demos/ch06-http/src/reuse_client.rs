@@ -102,12 +102,6 @@ mod tests {
     use super::*;
     use timing::report::Value;
 
-    async fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t, &Options::default()).await.unwrap();
-        t
-    }
-
     fn opened(t: &Timings, variant: &str) -> i64 {
         match t[variant].count("connections opened") {
             Value::Whole(connections) => *connections,
@@ -121,7 +115,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_per_request_opens_a_connection_for_each_and_one_client_few() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         assert_eq!(opened(&t, "a client per request"), 200);
         assert!(FEW.contains(&opened(&t, "one client")));
         for variant in ["a client per request", "one client"] {
@@ -134,14 +128,14 @@ mod tests {
 
     #[tokio::test]
     async fn clones_use_the_connections_of_their_original() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         assert!(opened(&t, "its clones") < 10);
         assert_eq!(*t["its clones"].count("requests"), 200);
     }
 
     #[tokio::test]
     async fn a_page_that_is_not_read_costs_its_connection() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let unread = "one client, pages unread";
         assert_eq!(opened(&t, unread), 200);
         assert_eq!(*t[unread].count("bytes read"), 0);

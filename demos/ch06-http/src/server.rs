@@ -166,12 +166,6 @@ mod tests {
         Variant,
     };
 
-    async fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t, &Options::default()).await.unwrap();
-        t
-    }
-
     #[track_caller]
     fn assert_ends(variant: &Variant, answered: usize, cut_off: usize) {
         assert_eq!(*variant.count(ANSWERED), answered);
@@ -190,14 +184,14 @@ mod tests {
 
     #[tokio::test]
     async fn with_enough_grace_every_request_is_answered() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         assert_ends(&t["10 ticks of grace"], 3, 0);
         assert_eq!(connections(&t["10 ticks of grace"], Returned), 5);
     }
 
     #[tokio::test]
     async fn what_is_not_done_by_the_end_of_the_grace_is_cut_off() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         assert_ends(&t["2 ticks of grace"], 2, 1);
         assert_eq!(connections(&t["2 ticks of grace"], Cancelled), 1);
         assert_ends(&t["no grace"], 0, 3);
@@ -205,7 +199,7 @@ mod tests {
 
     #[tokio::test]
     async fn clients_that_have_not_asked_are_not_waited_for() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let lane = |client| t["10 ticks of grace"].lane(client);
         let answered = lane(r#"ask("2\n")"#).end;
         for not_asked in [r#"ask("2")"#, r#"ask("")"#] {

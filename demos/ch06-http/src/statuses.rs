@@ -115,19 +115,13 @@ mod tests {
     use super::*;
     use timing::report::Ended::{self, Failed, Returned};
 
-    async fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t, &Options::default()).await.unwrap();
-        t
-    }
-
     fn ends(t: &Timings, variant: &str) -> Vec<Ended> {
         t[variant].lanes.iter().map(|lane| lane.ended).collect()
     }
 
     #[tokio::test]
     async fn an_error_status_is_ok_until_it_is_made_an_error() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let results = |variant| t[variant].count("results");
         assert_eq!(*results("as they come"), "Ok(200) Ok(418) Ok(503)");
         assert_eq!(ends(&t, "as they come"), [Returned; 3]);
@@ -137,7 +131,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_error_for_status_drops_the_page_that_says_why() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let read = |variant| t[variant].count("bytes read");
         assert_eq!(*read("as they come"), 71);
         assert_eq!(*read("error_for_status"), 0);
@@ -145,7 +139,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_page_can_be_read_and_be_an_error() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let both = &t["error_for_status_ref"];
         assert_eq!(*both.count("results"), "Ok(200) Err(418) Err(503)");
         assert_eq!(*both.count("bytes read"), 71);
@@ -153,7 +147,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_an_answer_there_is_an_error_without_a_status() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         assert_eq!(*t["nobody answers"].count("results"), "Err(no status)");
         assert_eq!(ends(&t, "nobody answers"), [Failed]);
     }

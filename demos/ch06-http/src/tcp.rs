@@ -145,19 +145,13 @@ mod tests {
     use super::*;
     use timing::report::{Ended::Failed, Variant};
 
-    async fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t, &Options::default()).await.unwrap();
-        t
-    }
-
     fn said(variant: &Variant) -> Vec<&str> {
         variant.said.iter().map(|said| &*said.text).collect()
     }
 
     #[tokio::test]
     async fn there_are_as_many_reads_as_lines_and_none_of_them_is_a_line() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let reads = &t["a read is a request"];
         let asked = [
             r#"asked for "te""#,
@@ -171,7 +165,7 @@ mod tests {
 
     #[tokio::test]
     async fn lines_are_whole_however_they_arrive() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let lines = &t["a line is a request"];
         assert_eq!(*lines.count("requests"), 3);
         assert_eq!(*lines.count("right"), 3);
@@ -180,7 +174,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_line_without_a_break_is_read_to_its_last_byte_unless_there_is_a_cap() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         for (variant, bytes) in [("no cap", 1_048_576), ("a cap", 80)] {
             let error = format!("{bytes} bytes and no line break");
             assert_eq!(*t[variant].count("error"), error.as_str());

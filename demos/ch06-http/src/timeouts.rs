@@ -164,8 +164,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_that_nobody_takes_is_a_connect_timeout() {
-        let mut t = Timings::default();
-        run(&mut t, &Options::default()).await.unwrap();
+        let t = Timings::of_default(run).await;
         let full = &t["full, connect_timeout"];
         assert_eq!(*full.count("result"), "no connection");
         assert!(full.elapsed >= ticks(LIMIT));

@@ -90,15 +90,9 @@ mod tests {
         ticks,
     };
 
-    async fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t, &Options::default()).await.unwrap();
-        t
-    }
-
     #[tokio::test]
     async fn together_all_three_are_in_flight_and_one_at_a_time_one_is() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         for (variant, at_once) in [("one at a time", 1), ("together", 3)] {
             let variant = &t[variant];
             assert_eq!(*variant.count("in flight at once"), at_once);
@@ -110,7 +104,7 @@ mod tests {
 
     #[tokio::test]
     async fn results_keep_the_order_in_which_they_were_asked_for() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let together = &t["together"];
         let [weather, sports] = ["weather", "sports"].map(|page| together.lane(page).end);
         assert!(sports < weather, "though the sports arrive first");

@@ -136,11 +136,8 @@ mod tests {
     use tokio::time::timeout;
 
     async fn measured() -> Timings {
-        let mut t = Timings::default();
-        let options = Options::default();
-        let done = timeout(Duration::from_secs(60), run(&mut t, &options));
-        done.await.unwrap().unwrap();
-        t
+        let done = timeout(Duration::from_secs(60), Timings::of_default(run));
+        done.await.unwrap()
     }
 
     #[track_caller]

@@ -160,13 +160,9 @@ mod tests {
     use timing::report::{Ended::Cancelled, Value};
     use tokio::{runtime::Builder, task::spawn_blocking};
 
-    async fn measured() -> Timings {
-        Timings::of(async |t| run(t, &Options::default()).await).await
-    }
-
     #[tokio::test]
     async fn a_whole_copy_has_its_name_and_leaves_no_part() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let whole = &t["to a part"];
         assert_eq!(*whole.count("KiB copied"), SIZE_KIB);
         assert_eq!(*whole.count("KiB under its name"), SIZE_KIB);
@@ -175,7 +171,7 @@ mod tests {
 
     #[tokio::test]
     async fn cancelled_a_copy_straight_to_its_name_leaves_a_half_there() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let straight = &t["straight, cancelled"];
         assert_eq!(straight.lane("copies_straight").ended, Cancelled);
         let Value::Whole(left) = *straight.count("KiB under its name") else {
@@ -187,7 +183,7 @@ mod tests {
 
     #[tokio::test]
     async fn cancelled_a_copy_to_a_part_leaves_nothing() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let part = &t["to a part, cancelled"];
         assert_eq!(part.lane("copies_to_a_part").ended, Cancelled);
         assert!(*part.count("KiB copied") != Value::Whole(0), "it had begun");

@@ -203,7 +203,7 @@ mod tests {
     #[cfg(unix)]
     #[tokio::test]
     async fn no_fault_ends_the_others_and_no_part_is_left() {
-        let t = Timings::of(async |t| run(t, &Options::default()).await).await;
+        let t = Timings::of_default(run).await;
         let all = &t["collect"];
         assert_eq!(*all.count("outcomes"), 8);
         assert_eq!(*all.count("failed"), 6);

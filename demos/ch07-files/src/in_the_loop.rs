@@ -116,15 +116,9 @@ mod tests {
     use super::*;
     use timing::report::Value;
 
-    async fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t, &Options::default()).await.unwrap();
-        t
-    }
-
     #[tokio::test]
     async fn a_plain_read_is_one_poll_and_the_ticker_gets_no_turn() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let plain = &t["std::fs in the task"];
         assert_eq!(*plain.count("polls of the reading"), 1);
         let read = plain.lane("read_all").polls[0];
@@ -138,7 +132,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_job_reads_all_records_on_another_thread() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let job = &t["one spawn_blocking"];
         // A test records its own thread only. If `read_all` ran there, it would have a lane.
         assert!(job.lanes.iter().all(|lane| lane.label != "read_all()"));
@@ -147,13 +141,13 @@ mod tests {
 
     #[tokio::test]
     async fn tokio_fs_suspends_again_and_again() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         assert!(t["tokio::fs"].lane("reads_through_tokio").polls.len() > 20);
     }
 
     #[tokio::test]
     async fn all_of_them_read_the_same() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         for variant in ["std::fs in the task", "tokio::fs", "one spawn_blocking"] {
             assert_eq!(*t[variant].count("KiB"), 8 * RECORDS, "{variant}");
         }

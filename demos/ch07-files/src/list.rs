@@ -157,7 +157,7 @@ mod tests {
     #[tokio::test]
     #[cfg_attr(not(target_os = "linux"), ignore = "other systems refuse such a name")]
     async fn a_name_that_is_not_utf_8_is_lost_by_code_that_wants_text() {
-        let t = Timings::of(async |t| run(t, &Options::default()).await).await;
+        let t = Timings::of_default(run).await;
         let text = &t["names as text"];
         assert_eq!(*text.count("names"), 3);
         assert_eq!(text.said[0].text, "births.txt, deaths.txt, link.txt");
@@ -169,7 +169,7 @@ mod tests {
     #[tokio::test]
     #[cfg_attr(not(target_os = "linux"), ignore = "other systems refuse such a name")]
     async fn file_type_sees_a_link_and_metadata_what_is_behind_it() {
-        let t = Timings::of(async |t| run(t, &Options::default()).await).await;
+        let t = Timings::of_default(run).await;
         for (variant, files, links) in [("file_type", 3, 1), ("metadata", 4, 0)] {
             assert_eq!(*t[variant].count("files"), files);
             assert_eq!(*t[variant].count("links"), links);
@@ -179,7 +179,7 @@ mod tests {
     #[tokio::test]
     #[cfg_attr(not(target_os = "linux"), ignore = "other systems refuse such a name")]
     async fn what_is_removed_after_the_listing_is_gone_and_the_others_are_read() {
-        let t = Timings::of(async |t| run(t, &Options::default()).await).await;
+        let t = Timings::of_default(run).await;
         let removed = &t["read, one removed"];
         assert_eq!(*removed.count("read"), 3);
         assert_eq!(*removed.count("gone"), 1);

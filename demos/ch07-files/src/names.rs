@@ -178,10 +178,6 @@ fn leave_records(place: &Path) -> io::Result<Vec<OsString>> {
 mod tests {
     use super::*;
 
-    async fn measured() -> Timings {
-        Timings::of(async |t| run(t, &Options::default()).await).await
-    }
-
     #[track_caller]
     fn assert_read(t: &Timings, label: &str, [inside, outside, refused]: [usize; 3]) {
         assert_eq!(*t[label].count("from inside"), inside);
@@ -192,7 +188,7 @@ mod tests {
     #[cfg(unix)]
     #[tokio::test]
     async fn only_the_parts_of_the_path_without_links_tell_what_is_outside() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         assert_read(&t, "joined", [3, 4, 0]);
         assert_read(&t, "no .. and no root", [2, 1, 4]);
         assert_read(&t, "prefix of the text", [3, 1, 3]);
@@ -201,7 +197,7 @@ mod tests {
 
     #[tokio::test]
     async fn two_records_that_share_a_result_are_both_refused() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         for (label, written, files) in [("results", 3, 2), ("results, none shared", 1, 1)] {
             assert_eq!(*t[label].count("written"), written);
             assert_eq!(*t[label].count("files"), files);

@@ -154,9 +154,7 @@ mod tests {
     use tokio::task::yield_now;
 
     fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t, &Options::default()).unwrap();
-        t
+        Timings::of_blocking(|t| run(t, &Options::default()))
     }
 
     #[test]

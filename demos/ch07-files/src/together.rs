@@ -141,7 +141,7 @@ mod tests {
 
     #[tokio::test]
     async fn at_the_first_error_the_other_two_are_dropped() {
-        let t = Timings::of(async |t| run(t, &Options::default()).await).await;
+        let t = Timings::of_default(run).await;
         let joined = &t["try_join_all"];
         assert_eq!(ends(joined), [Cancelled, Failed, Cancelled]);
         assert_counts(joined, 0, 1, 0);
@@ -150,7 +150,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_error_names_its_file_only_if_it_is_told_to() {
-        let t = Timings::of(async |t| run(t, &Options::default()).await).await;
+        let t = Timings::of_default(run).await;
         assert_counts(&t["try_join_all"], 0, 1, 0);
         let named = &t["with_context"];
         assert_counts(named, 0, 1, 1);
@@ -159,7 +159,7 @@ mod tests {
 
     #[tokio::test]
     async fn join_all_keeps_each_result() {
-        let t = Timings::of(async |t| run(t, &Options::default()).await).await;
+        let t = Timings::of_default(run).await;
         let joined = &t["join_all"];
         assert!(joined.elapsed >= ticks(3));
         assert_eq!(ends(joined), [Returned, Failed, Returned]);
@@ -168,7 +168,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_record_that_may_be_missing_drops_nothing() {
-        let t = Timings::of(async |t| run(t, &Options::default()).await).await;
+        let t = Timings::of_default(run).await;
         let joined = &t["None for missing"];
         assert!(joined.elapsed >= ticks(3));
         assert_counts(joined, 2, 0, 0);

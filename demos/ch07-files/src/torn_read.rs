@@ -166,7 +166,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_read_can_return_half_of_the_old_text_and_half_of_the_new() {
-        let t = Timings::of(async |t| run(t, &Options::default()).await).await;
+        let t = Timings::of_default(run).await;
         let read = &t["read, written in place"];
         assert_eq!(*read.count("torn"), 1);
         let compared = &t["compared, written in place"];
@@ -176,7 +176,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_rename_hurts_no_reader() {
-        let t = Timings::of(async |t| run(t, &Options::default()).await).await;
+        let t = Timings::of_default(run).await;
         for label in ["read, renamed", "compared, renamed"] {
             assert_eq!(*t[label].count("torn"), 0, "{label}");
             assert_eq!(*t[label].count("refused"), 0, "{label}");

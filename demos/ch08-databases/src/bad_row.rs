@@ -85,15 +85,11 @@ async fn count(t: &mut Timings, entered: Result<()>, shop: &Shop) -> Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    async fn measured() -> Option<Timings> {
-        scratch_postgres::for_test().await?;
-        Some(Timings::of(async |t| run(t, &Options::default()).await).await)
-    }
+    use scratch_postgres::measured;
 
     #[tokio::test]
     async fn by_row_the_rows_before_the_bad_one_stay() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         assert_eq!(*t["row by row"].count("errors"), 1);
         assert!(t["row by row"].said[0].text.contains("sales_cents_check"));
         assert_eq!(*t["row by row"].count("rows left"), BAD);
@@ -101,7 +97,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_other_way_leaves_nothing() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         for way in &WAYS[1..] {
             assert_eq!(*t[*way].count("errors"), 1, "{way}");
             assert_eq!(*t[*way].count("rows left"), 0, "{way}");
@@ -110,7 +106,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_copy_without_finish_leaves_nothing_and_is_no_error() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         let copy = &t["COPY without finish"];
         assert_eq!(*copy.count("errors"), 0);
         assert_eq!(*copy.count("rows left"), 0);

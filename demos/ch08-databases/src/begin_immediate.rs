@@ -172,10 +172,6 @@ mod tests {
     use super::*;
     use timing::report::{Lane, Variant};
 
-    async fn measured() -> Timings {
-        Timings::of(async |t| run(t, &Options::default()).await).await
-    }
-
     #[track_caller]
     fn assert_counts(variant: &Variant, sold: i64, lost: i64, refused: i64) {
         assert_eq!(*variant.count("sold"), sold);
@@ -185,12 +181,12 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_transaction_four_of_five_updates_are_lost() {
-        assert_counts(&measured().await["no transaction"], 5, 4, 0);
+        assert_counts(&Timings::of_default(run).await["no transaction"], 5, 4, 0);
     }
 
     #[tokio::test]
     async fn begin_refuses_four_of_five_whatever_their_patience() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let plain = &t["BEGIN"];
         assert_counts(plain, 1, 0, 4);
         let refused = |lane: &&Lane| lane.ended == Ended::Failed;
@@ -204,7 +200,7 @@ mod tests {
 
     #[tokio::test]
     async fn begin_immediate_lets_all_of_them_sell_one_after_another() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let immediate = &t["BEGIN IMMEDIATE"];
         assert_counts(immediate, 5, 0, 0);
         assert!(immediate.elapsed >= ticks(PAYING) * CLERKS);
@@ -212,7 +208,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_lock_that_is_held_for_longer_is_refused_when_the_patience_is_over() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         let held = &t["held for longer"];
         assert_counts(held, 0, 0, 1);
         assert!(held.elapsed >= ticks(2));

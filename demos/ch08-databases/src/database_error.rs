@@ -123,6 +123,7 @@ fn count(t: &mut Timings, entered: Result<u64, Error>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use scratch_postgres::measured;
     use sqlx::postgres::PgDatabaseError;
     use timing::report::Ended;
 
@@ -132,14 +133,9 @@ mod tests {
         ("a NUL in the name", "22021", "invalid byte sequence"),
     ];
 
-    async fn measured() -> Option<Timings> {
-        scratch_postgres::for_test().await?;
-        Some(Timings::of(async |t| run(t, &Options::default()).await).await)
-    }
-
     #[tokio::test]
     async fn alone_every_error_of_the_server_is_db_error() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         for (label, _, _) in FROM_THE_SERVER {
             assert_eq!(*t[label].count("error alone"), "db error", "{label}");
         }
@@ -147,7 +143,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_sources_have_the_servers_text() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         for (label, _, text) in FROM_THE_SERVER {
             let said = &t[label].said.last().unwrap().text;
             assert!(
@@ -159,7 +155,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_sqlstate_tells_them_apart() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         for (label, code, _) in FROM_THE_SERVER {
             assert_eq!(*t[label].count("SQLSTATE"), code, "{label}");
         }
@@ -170,7 +166,7 @@ mod tests {
 
     #[tokio::test]
     async fn both_drivers_name_the_constraint() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         for label in ["a name that is taken", "taken, in sqlx"] {
             let constraint = t[label].count("constraint");
             assert_eq!(*constraint, "customers_name_key", "{label}");
@@ -180,7 +176,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_value_of_the_wrong_type_is_an_error_of_the_client() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         let wrong = &t["a number for a text"];
         assert_eq!(*wrong.count("SQLSTATE"), "none");
         assert_eq!(*wrong.count("error alone"), "error serializing parameter 0");

@@ -137,12 +137,8 @@ async fn count(t: &mut Timings, order: Order, pool: &PgPool) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use scratch_postgres::measured;
     use timing::report::Ended;
-
-    async fn measured() -> Option<Timings> {
-        scratch_postgres::for_test().await?;
-        Some(Timings::of(async |t| run(t, &Options::default()).await).await)
-    }
 
     #[track_caller]
     fn assert_order(t: &Timings, label: &str, expected: [u32; 3]) {
@@ -156,7 +152,7 @@ mod tests {
 
     #[tokio::test]
     async fn after_an_error_the_good_line_is_refused_and_nothing_is_stored() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         for label in ["sqlx", "tokio-postgres"] {
             assert_order(&t, label, [1, 2, 0]);
         }
@@ -171,7 +167,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_commit_says_ok_although_it_was_a_rollback() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         for label in ["sqlx", "tokio-postgres"] {
             assert_eq!(*t[label].count("commit"), "Ok", "{label}");
         }
@@ -179,7 +175,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_savepoint_keeps_the_error_to_itself() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         assert_order(&t, "with savepoints", [2, 1, 2]);
     }
 

@@ -148,16 +148,12 @@ async fn fill_the_shop(url: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use scratch_postgres::measured;
     use std::collections::BTreeSet;
-
-    async fn measured() -> Option<Timings> {
-        scratch_postgres::for_test().await?;
-        Some(Timings::of(async |t| run(t, &Options::default()).await).await)
-    }
 
     #[tokio::test]
     async fn an_array_is_one_statement_and_a_list_of_parameters_one_for_each_length() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         for (label, prepared) in [("= any($1)", 1), ("in ($1, …)", 20), ("unnest($1)", 1)] {
             assert_eq!(*t[label].count("prepared"), prepared, "{label}");
             assert_eq!(*t[label].count("rows found"), 210, "{label}");
@@ -166,7 +162,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_empty_array_finds_nothing_and_an_empty_list_is_no_sql() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         assert_eq!(*t["= any($1)"].count("empty list"), "0");
         assert_eq!(*t["in ($1, …)"].count("empty list"), "error");
         assert_eq!(*t["unnest($1)"].count("empty list"), "0");
@@ -174,14 +170,14 @@ mod tests {
 
     #[tokio::test]
     async fn an_array_may_be_longer_than_a_statement_has_parameters() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         assert_eq!(*t["= any($1)"].count("70 000 ids"), "20");
         assert_eq!(*t["in ($1, …)"].count("70 000 ids"), "error");
     }
 
     #[tokio::test]
     async fn only_the_join_keeps_the_order_of_the_list() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         assert_eq!(*t["unnest($1)"].count("in their order"), 20);
         for label in ["= any($1)", "in ($1, …)"] {
             assert_eq!(*t[label].count("in their order"), 1, "{label}");

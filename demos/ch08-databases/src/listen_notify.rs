@@ -199,12 +199,8 @@ impl Shop {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use scratch_postgres::measured;
     use timing::report::Variant;
-
-    async fn measured() -> Option<Timings> {
-        scratch_postgres::for_test().await?;
-        Some(Timings::of(async |t| run(t, &Options::default()).await).await)
-    }
 
     fn heard(variant: &Variant) -> Vec<&str> {
         let said = variant.said.iter().map(|line| &line.text);
@@ -214,7 +210,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_sent_before_listen_is_never_heard() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         let early = &t["one before LISTEN"];
         assert_eq!(heard(early), ["rice", "closed"]);
         assert_eq!(*early.count("heard"), 1);
@@ -222,7 +218,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_transaction_sends_when_it_commits_and_folds_equal_ones() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         let committed = &t["four in a transaction"];
         assert_eq!(heard(committed), ["tea", "rice", "closed"]);
         assert_eq!(*committed.count("heard"), 2);
@@ -233,7 +229,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_listener_that_reconnects_misses_what_came_meanwhile() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         let lost = &t["connection lost"];
         assert_eq!(heard(lost), ["salt", "closed"]);
         assert_eq!(*lost.count("heard"), 1);
@@ -242,7 +238,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_clerk_who_looks_after_each_listen_finds_all() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         assert_eq!(*t["lost, and looks"].count("found"), 3);
     }
 }

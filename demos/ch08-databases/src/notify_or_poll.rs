@@ -108,12 +108,8 @@ impl Clerk {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use scratch_postgres::measured;
     use timing::report::Value;
-
-    async fn measured() -> Option<Timings> {
-        scratch_postgres::for_test().await?;
-        Some(Timings::of(async |t| run(t, &Options::default()).await).await)
-    }
 
     fn queries(t: &Timings, label: &str) -> u64 {
         match t[label].count("queries") {
@@ -124,13 +120,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_clerk_who_asks_every_tick_sees_it_at_the_next_tick() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         assert!(t["asks every tick"].elapsed >= ticks(3));
     }
 
     #[tokio::test]
     async fn a_clerk_who_is_told_asks_less_often() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         assert!(t["is told"].elapsed >= ticks(2.5));
         assert!(queries(&t, "is told") <= 2);
         assert!(queries(&t, "asks every tick") > 2);

@@ -142,12 +142,8 @@ async fn count(t: &mut Timings, answers: Answers, pool: &PgPool) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use scratch_postgres::measured;
     use timing::report::{Ended, Variant};
-
-    async fn measured() -> Option<Timings> {
-        scratch_postgres::for_test().await?;
-        Some(Timings::of(async |t| run(t, &Options::default()).await).await)
-    }
 
     #[track_caller]
     fn assert_answers(variant: &Variant, answers: [u32; 3], tables: u32) {
@@ -159,13 +155,13 @@ mod tests {
 
     #[tokio::test]
     async fn bound_every_text_is_found_as_it_was_written() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         assert_answers(&t["bound to $1"], [7, 0, 0], 1);
     }
 
     #[tokio::test]
     async fn formatted_a_name_can_find_everybody_and_a_harmless_one_is_refused() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         let formatted = &t["formatted"];
         assert_answers(formatted, [4, 1, 2], 1);
         assert_eq!(formatted.lane("O'Brien").ended, Ended::Failed);
@@ -174,7 +170,7 @@ mod tests {
 
     #[tokio::test]
     async fn in_a_batch_a_name_can_drop_the_table() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         assert_answers(&t["formatted, as a batch"], [4, 2, 1], 0);
     }
 
@@ -190,7 +186,7 @@ mod tests {
         let code = error.as_database_error().and_then(|error| error.code());
         assert_eq!(code.as_deref(), Some("22021"));
 
-        let t = measured().await.unwrap();
+        let t = measured(run).await.unwrap();
         assert_answers(&t["bound, with a NUL"], [0, 0, 1], 1);
     }
 }

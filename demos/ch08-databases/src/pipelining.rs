@@ -108,12 +108,8 @@ impl Shop {
 mod tests {
     use super::*;
     use futures_util::future::join_all;
+    use scratch_postgres::measured;
     use timing::report::{Lane, Variant};
-
-    async fn measured() -> Option<Timings> {
-        scratch_postgres::for_test().await?;
-        Some(Timings::of(async |t| run(t, &Options::default()).await).await)
-    }
 
     /// How many queries were handed over, by their first poll, before the first was answered.
     fn under_way(variant: &Variant) -> usize {
@@ -124,7 +120,7 @@ mod tests {
 
     #[tokio::test]
     async fn together_ten_queries_are_under_way_and_in_turn_one() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         for place in ["far away", "slow"] {
             let of = |way| under_way(&t[&*format!("{place}, {way}")]);
             assert_eq!((of("in turn"), of("together")), (1, 10), "{place}");
@@ -133,7 +129,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_round_trip_is_waited_for_in_turn_each_time_and_together_once() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         let (in_turn, together) = (&t["far away, in turn"], &t["far away, together"]);
         assert!(in_turn.elapsed >= ticks(10) && together.elapsed >= ticks(1));
         // A tenth, and a bound that leaves room for a slow machine.
@@ -142,7 +138,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_session_works_on_one_statement_after_another_in_their_order() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         let together = &t["slow, together"];
         assert!(together.elapsed >= ticks(10));
         for order in ORDERS {
@@ -153,7 +149,7 @@ mod tests {
 
     #[tokio::test]
     async fn ten_sessions_work_side_by_side() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         let (one, ten) = (&t["slow, together"], &t["slow, ten connections"]);
         assert!(ten.elapsed >= ticks(1) && ten.elapsed < one.elapsed / 2);
     }

@@ -116,6 +116,7 @@ fn distinct(sessions: Vec<i32>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use scratch_postgres::measured;
     use timing::report::Ended;
 
     const ALL: [(&str, u32, u32); 5] = [
@@ -126,14 +127,9 @@ mod tests {
         ("deadpool, 5", 0, 5),
     ];
 
-    async fn measured() -> Option<Timings> {
-        scratch_postgres::for_test().await?;
-        Some(Timings::of(async |t| run(t, &Options::default()).await).await)
-    }
-
     #[tokio::test]
     async fn as_many_orders_begin_together_as_there_are_connections() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         for (label, _, most) in ALL {
             // No order of the second wave begins before one of the first is packed.
             let begins = t[label].lanes.iter().map(|lane| lane.start);
@@ -145,7 +141,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_order_is_packed_and_every_connection_packs() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         for (label, _, most) in ALL {
             let lanes = &t[label].lanes;
             assert_eq!(lanes.len(), ORDERS as usize, "{label}");
@@ -156,7 +152,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_smallest_size_is_open_beforehand_and_the_largest_when_needed() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         for (label, least, _) in ALL {
             assert_eq!(*t[label].count("open beforehand"), least, "{label}");
         }

@@ -168,7 +168,7 @@ mod tests {
         if scratch_postgres::for_test().await.is_none() {
             return;
         }
-        let t = Timings::of(async |t| run(t, &Options::default()).await).await;
+        let t = Timings::of_default(run).await;
         for (label, with_one) in [
             ("25 aborted, waiting", 0),
             ("25 aborted, with a connection", LEAVERS),

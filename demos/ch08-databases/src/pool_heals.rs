@@ -149,16 +149,12 @@ fn count_same(t: &mut Timings, before: &Session, after: &Session) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use scratch_postgres::measured;
     use timing::report::Ended;
-
-    async fn measured() -> Option<Timings> {
-        scratch_postgres::for_test().await?;
-        Some(Timings::of(async |t| run(t, &Options::default()).await).await)
-    }
 
     #[tokio::test]
     async fn an_aborted_borrower_gives_its_connection_back_as_it_left_it() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         let aborted = &t["aborted"];
         assert_eq!(aborted.lane("borrows()").ended, Ended::Cancelled);
         assert!(aborted.lane("borrows_next").end >= aborted.lane("borrows()").end);
@@ -172,7 +168,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_session_that_has_ended_is_replaced() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         assert_eq!(*t["ended by the server"].count("same session"), "no");
     }
 

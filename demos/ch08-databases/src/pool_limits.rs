@@ -156,16 +156,12 @@ async fn left(mut watch: PgConnection, application: &str) -> Result<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use scratch_postgres::measured;
     use timing::report::Ended::{Failed, Returned};
-
-    async fn measured() -> Option<Timings> {
-        scratch_postgres::for_test().await?;
-        Some(Timings::of(async |t| run(t, &Options::default()).await).await)
-    }
 
     #[tokio::test]
     async fn a_full_pool_refuses_when_its_limit_is_over() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         for (label, kind, text) in [
             ("sqlx, all taken", "PoolTimedOut", "pool timed out while"),
             ("deadpool, all taken", "Timeout(Wait)", "Timeout occurred"),
@@ -178,7 +174,7 @@ mod tests {
 
     #[tokio::test]
     async fn close_waits_for_what_is_borrowed() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         let close = &t["sqlx, close"];
         assert!(close.elapsed >= ticks(2));
         assert_eq!(close.lane("packs").ended, Returned);
@@ -187,7 +183,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_order_that_asks_a_pool_that_closes_is_refused_at_once() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         let close = &t["sqlx, close"];
         assert_eq!(*close.count("refused with"), "PoolClosed");
         let [asked] = close.lane("asks").polls[..] else {
@@ -199,7 +195,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_pool_that_is_dropped_leaves_no_session() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         let error = &t["sqlx, error before close"];
         assert_eq!(error.lane("sells").ended, Failed);
         assert_eq!(*error.count("sessions left"), 0);

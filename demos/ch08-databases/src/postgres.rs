@@ -169,13 +169,9 @@ where
 mod tests {
     use super::*;
     use futures_util::FutureExt;
+    use scratch_postgres::measured;
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use timing::report::Ended;
-
-    async fn measured() -> Option<Timings> {
-        scratch_postgres::for_test().await?;
-        Some(Timings::of(async |t| run(t, &Options::default()).await).await)
-    }
 
     /// The first value keeps the schema.
     async fn connected() -> Option<(Postgres, Client, impl Future<Output = ()> + Send + 'static)> {
@@ -187,7 +183,7 @@ mod tests {
 
     #[tokio::test]
     async fn no_answer_comes_as_long_as_the_connection_is_not_polled() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         let unpolled = &t["connection not polled"];
         assert!(unpolled.elapsed >= ticks(2));
         assert_eq!(*unpolled.count("answers"), 0);
@@ -208,7 +204,7 @@ mod tests {
 
     #[tokio::test]
     async fn query_one_wants_exactly_one_row_and_sqlx_drops_the_second() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         for (label, found) in [
             ("query_one", ["error", "1", "error"]),
             ("query_opt", ["0", "1", "error"]),

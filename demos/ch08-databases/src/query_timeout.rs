@@ -177,6 +177,7 @@ async fn count(t: &mut Timings, (told, running): Seen, watch: &Watch) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use scratch_postgres::measured;
     use timing::report::{Ended, Value};
 
     const DROPPED: [&str; 2] = ["timeout", "timeout, sqlx pool of 1"];
@@ -191,14 +192,9 @@ mod tests {
         ),
     ];
 
-    async fn measured() -> Option<Timings> {
-        scratch_postgres::for_test().await?;
-        Some(Timings::of(async |t| run(t, &Options::default()).await).await)
-    }
-
     #[tokio::test]
     async fn a_dropped_query_runs_on_and_the_next_one_waits_for_it() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         for label in DROPPED {
             let dropped = &t[label];
             assert!(dropped.elapsed >= ticks(WORK), "{label}");
@@ -210,7 +206,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_client_has_given_up_is_booked() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         for label in DROPPED {
             assert_eq!(*t[label].count("booked"), 1);
             assert_eq!(*t[label].count("the client gets"), "deadline has elapsed");
@@ -219,7 +215,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_cancel_and_a_statement_timeout_end_the_statement_itself() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         for (label, text) in ENDED {
             let ended = &t[label];
             assert!(ended.elapsed >= ticks(LIMIT), "{label}");

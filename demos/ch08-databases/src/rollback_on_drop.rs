@@ -126,15 +126,11 @@ impl Other {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    async fn measured() -> Option<Timings> {
-        scratch_postgres::for_test().await?;
-        Some(Timings::of(async |t| run(t, &Options::default()).await).await)
-    }
+    use scratch_postgres::measured;
 
     #[tokio::test]
     async fn a_pool_and_a_client_send_the_rollback_by_themselves() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         for label in ["pool of sqlx", "tokio-postgres"] {
             assert_eq!(*t[label].count("open transactions"), 0, "{label}");
             assert_eq!(*t[label].count("the row"), "5 pieces", "{label}");
@@ -143,7 +139,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_pool_the_rollback_goes_out_with_the_next_statement() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         let dropped = &t["PgConnection of sqlx"];
         assert_eq!(*dropped.count("open transactions"), 1);
         assert_eq!(*dropped.count("the row"), "locked");

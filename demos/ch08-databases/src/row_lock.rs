@@ -153,11 +153,7 @@ fn changed_meanwhile(error: &anyhow::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    async fn measured() -> Option<Timings> {
-        scratch_postgres::for_test().await?;
-        Some(Timings::of(async |t| run(t, &Options::default()).await).await)
-    }
+    use scratch_postgres::measured;
 
     #[track_caller]
     fn assert_sales(t: &Timings, label: &str, expected: [i32; 4]) {
@@ -171,26 +167,26 @@ mod tests {
 
     #[tokio::test]
     async fn a_transaction_alone_loses_four_of_five_sales() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         assert_sales(&t, "read, wait, write", [5, 1, 4, 0]);
     }
 
     #[tokio::test]
     async fn with_a_lock_on_the_row_they_wait_in_turn_and_none_is_lost() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         assert_sales(&t, "for update", [5, 5, 0, 0]);
         assert!(t["for update"].elapsed >= ticks(5));
     }
 
     #[tokio::test]
     async fn one_statement_that_reads_and_writes_loses_none() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         assert_sales(&t, "pieces - 1", [5, 5, 0, 0]);
     }
 
     #[tokio::test]
     async fn at_repeatable_read_a_customer_who_would_overwrite_is_refused() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         assert_sales(&t, "repeatable read", [1, 1, 0, 4]);
     }
 

@@ -129,12 +129,8 @@ async fn connect(url: &str) -> Result<Client> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use scratch_postgres::measured;
     use timing::report::Variant;
-
-    async fn measured() -> Option<Timings> {
-        scratch_postgres::for_test().await?;
-        Some(Timings::of(async |t| run(t, &Options::default()).await).await)
-    }
 
     #[track_caller]
     fn assert_counts(variant: &Variant, counts: [u32; 4]) {
@@ -146,13 +142,13 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_lock_all_take_the_same_job() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         assert_counts(&t["select, then update"], [4, 3, 3, 0]);
     }
 
     #[tokio::test]
     async fn for_update_makes_them_wait_for_each_other() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         let queued = &t["for update"];
         assert_counts(queued, [4, 0, 0, 0]);
         assert!(queued.elapsed >= ticks(8));
@@ -165,7 +161,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_worker_that_has_waited_may_get_no_row_although_jobs_are_left() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         let waited = &t["update … returning"];
         assert!(waited.elapsed >= ticks(2));
         assert_counts(waited, [1, 0, 3, 3]);
@@ -173,7 +169,7 @@ mod tests {
 
     #[tokio::test]
     async fn skip_locked_gives_each_a_job_of_its_own() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         assert_counts(&t["for update skip locked"], [4, 0, 0, 0]);
     }
 }

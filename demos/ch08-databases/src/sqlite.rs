@@ -165,7 +165,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_that_is_not_there_is_refused_unless_it_may_be_made() {
-        let t = Timings::of(async |t| run(t, &Options::default()).await).await;
+        let t = Timings::of_default(run).await;
         let missing = &t["missing file"];
         assert_eq!(*missing.count("connections"), 0);
         assert_eq!(missing.lane("opens").ended, Ended::Failed);
@@ -175,7 +175,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_connection_calls_sqlite_on_a_thread_of_its_own() {
-        let t = Timings::of(async |t| run(t, &Options::default()).await).await;
+        let t = Timings::of_default(run).await;
         for variant in ["create_if_missing", "in memory, one pool"] {
             assert_eq!(*t[variant].count("threads"), 4);
             assert_eq!(*t[variant].count("on the loop"), "no");
@@ -184,7 +184,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_pool_shares_its_database_in_memory_and_a_second_url_makes_another() {
-        let t = Timings::of(async |t| run(t, &Options::default()).await).await;
+        let t = Timings::of_default(run).await;
         assert_eq!(*t["in memory, one pool"].count("see the orders"), 4);
         assert_eq!(*t["in memory, a URL each"].count("see the orders"), 1);
     }

@@ -139,13 +139,9 @@ mod tests {
     use proptest::prelude::*;
     use tokio::runtime::Builder;
 
-    async fn measured() -> Timings {
-        Timings::of(async |t| run(t, &Options::default()).await).await
-    }
-
     #[tokio::test]
     async fn four_of_six_are_connected_and_two_of_them_can_be_read() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         for (file, connected, read) in [
             ("good", "yes", "yes"),
             ("empty", "yes", "yes"),
@@ -164,7 +160,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_fault_is_told_where_sqlite_alone_has_other_words() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         for (file, fault) in [
             ("missing", "No such file"),
             ("folder", "not a file"),

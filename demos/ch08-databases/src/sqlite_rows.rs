@@ -143,7 +143,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_missing_row_is_an_error_or_none_as_the_call_says() {
-        let t = Timings::of(async |t| run(t, &Options::default()).await).await;
+        let t = Timings::of_default(run).await;
         let must = &t["fetch_one, no such row"].said[0].text;
         assert!(must.contains("an error: no rows returned"), "{must}");
         assert_eq!(t["fetch_optional, no such row"].said[0].text, "None");
@@ -151,7 +151,7 @@ mod tests {
 
     #[tokio::test]
     async fn both_ways_read_every_row() {
-        let t = Timings::of(async |t| run(t, &Options::default()).await).await;
+        let t = Timings::of_default(run).await;
         for (variant, rows) in [
             ("fetch_all", 10_000),
             ("fetch_all, ten times as many", 100_000),

@@ -146,12 +146,8 @@ async fn count(t: &mut Timings, shop: &PgPool, other: &PgPool) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use scratch_postgres::measured;
     use timing::report::Ended;
-
-    async fn measured() -> Option<Timings> {
-        scratch_postgres::for_test().await?;
-        Some(Timings::of(async |t| run(t, &Options::default()).await).await)
-    }
 
     const WITHOUT_COMMIT: [(&str, Ended); 5] = [
         ("rollback", Ended::Returned),
@@ -163,7 +159,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_a_commit_keeps_its_rows() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         assert_eq!(*t["commit"].count("lines the other sees"), 2);
         for (label, ended) in WITHOUT_COMMIT {
             assert_eq!(*t[label].count("lines the other sees"), 0, "{label}");
@@ -173,7 +169,7 @@ mod tests {
 
     #[tokio::test]
     async fn on_its_own_connection_no_transaction_is_left_open() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         assert_eq!(*t["commit"].count("its own connection"), 2);
         for (label, _) in WITHOUT_COMMIT {
             assert_eq!(*t[label].count("its own connection"), 0, "{label}");

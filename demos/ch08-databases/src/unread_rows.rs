@@ -125,15 +125,11 @@ fn count(t: &mut Timings, read: u32, made: i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    async fn measured() -> Option<Timings> {
-        scratch_postgres::for_test().await?;
-        Some(Timings::of(async |t| run(t, &Options::default()).await).await)
-    }
+    use scratch_postgres::measured;
 
     #[tokio::test]
     async fn a_dropped_stream_does_not_stop_the_query() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         for label in ["fetch of sqlx", "query_raw"] {
             assert_eq!(*t[label].count("rows read"), 10, "{label}");
             assert_eq!(*t[label].count("rows the server made"), 50_000, "{label}");
@@ -142,7 +138,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_cursor_has_made_one_batch_and_a_limit_no_row_too_many() {
-        let Some(t) = measured().await else { return };
+        let Some(t) = measured(run).await else { return };
         assert_eq!(*t["cursor"].count("rows the server made"), 1_000);
         assert_eq!(*t["limit 10"].count("rows the server made"), 10);
     }

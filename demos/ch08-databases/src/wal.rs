@@ -153,10 +153,6 @@ mod tests {
     use super::*;
     use timing::report::Variant;
 
-    async fn measured() -> Timings {
-        Timings::of(async |t| run(t, &Options::default()).await).await
-    }
-
     #[track_caller]
     fn assert_let_in(variant: &Variant, reads: usize, writes: usize) {
         assert_eq!(*variant.count("reads beside a write"), reads);
@@ -165,17 +161,17 @@ mod tests {
 
     #[tokio::test]
     async fn with_the_journal_reads_and_writes_exclude_each_other() {
-        assert_let_in(&measured().await["rollback journal"], 0, 0);
+        assert_let_in(&Timings::of_default(run).await["rollback journal"], 0, 0);
     }
 
     #[tokio::test]
     async fn with_wal_they_do_not_and_a_read_sees_what_was_committed() {
-        assert_let_in(&measured().await["WAL"], READERS, 1);
+        assert_let_in(&Timings::of_default(run).await["WAL"], READERS, 1);
     }
 
     #[tokio::test]
     async fn there_is_one_writer_at_a_time_with_both() {
-        let t = measured().await;
+        let t = Timings::of_default(run).await;
         for variant in ["rollback journal", "WAL"] {
             assert_eq!(*t[variant].count("writes beside a write"), 0, "{variant}");
         }

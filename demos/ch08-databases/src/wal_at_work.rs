@@ -130,7 +130,7 @@ mod tests {
 
     #[tokio::test]
     async fn all_five_get_something_done_and_nobody_is_refused() {
-        let t = Timings::of(async |t| run(t, &Options::default()).await).await;
+        let t = Timings::of_default(run).await;
         for variant in ["rollback journal", "WAL"] {
             let work = &t[variant];
             assert!(work.elapsed >= ticks(WORK));

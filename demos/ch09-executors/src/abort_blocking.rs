@@ -160,8 +160,7 @@ mod tests {
 
     #[test]
     fn a_job_under_way_goes_on_after_abort_and_its_result_comes() {
-        let mut t = Timings::default();
-        run(&mut t).unwrap();
+        let t = Timings::of_blocking(run);
         let aborted = &t["abort, under way"];
         assert!(aborted.elapsed >= ticks(2));
         assert_eq!(*aborted.count("passes then"), 2);
@@ -170,8 +169,7 @@ mod tests {
 
     #[test]
     fn a_job_in_the_queue_never_begins_after_abort_and_its_waiter_hears_of_it_late() {
-        let mut t = Timings::default();
-        run(&mut t).unwrap();
+        let t = Timings::of_blocking(run);
         let aborted = &t["abort, in the queue"];
         assert_eq!(*aborted.count("begun"), 1, "the one before it");
         assert_eq!(*aborted.count("result"), "cancelled");
@@ -188,8 +186,7 @@ mod tests {
         drop(runtime); // waits until the job looks at the token
         let made = mill.made.load(Relaxed);
         assert!(by_then < made && made < MANY, "it went on, and was stopped");
-        let mut t = Timings::default();
-        run(&mut t).unwrap();
+        let t = Timings::of_blocking(run);
         assert_eq!(*t["timeout"].count("in the end"), PASSES);
 
         let (runtime, mill) = (single_threaded().unwrap(), Mill::making(MANY));

@@ -131,12 +131,6 @@ mod tests {
     use timing::report::{Ended, Value};
     use tokio::sync::Barrier;
 
-    fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t).unwrap();
-        t
-    }
-
     fn gap(t: &Timings, label: &str) -> Duration {
         match t[label].count("longest gap, ms") {
             Value::Fraction(ms) => Duration::from_secs_f64(ms / 1e3),
@@ -146,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_is_joined_stops_the_loop() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         let label = "own runtime, joined";
         assert_eq!(*t[label].count("answers"), 1);
         assert!(gap(&t, label) >= ticks(2), "all of the wait");
@@ -155,7 +149,7 @@ mod tests {
 
     #[test]
     fn block_in_place_lets_other_tasks_go_on() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         let label = "block_in_place, one worker";
         assert_eq!(*t[label].count("answers"), 1);
         assert!(t[label].elapsed >= ticks(2));
@@ -164,7 +158,7 @@ mod tests {
 
     #[test]
     fn one_thread_has_no_other_to_leave_its_tasks_to() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         let refused = &t["block_in_place, one thread"];
         assert_eq!(*refused.count("panics"), 1);
         assert_eq!(refused.lane("asks_in_place").ended, Ended::Panicked);
@@ -179,7 +173,7 @@ mod tests {
 
     #[test]
     fn it_stops_the_other_branches_of_its_own_task() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         let joined = &t["two calls, one join!"];
         assert!(joined.elapsed >= ticks(4), "one after the other");
         assert_eq!(*joined.count("answers"), 2);

@@ -183,12 +183,6 @@ mod tests {
     use super::*;
     use timing::report::Variant;
 
-    fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t).unwrap();
-        t
-    }
-
     #[track_caller]
     fn assert_counts(variant: &Variant, answers: u32, errors: u32) {
         assert_eq!(*variant.count("answers"), answers);
@@ -197,7 +191,7 @@ mod tests {
 
     #[test]
     fn the_core_overlaps_what_several_threads_wait_for() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         let (one, four) = (&t["one thread"], &t["four threads"]);
         assert!(one.elapsed >= ticks(8));
         assert_eq!(*one.count("most at once"), 1);
@@ -218,7 +212,7 @@ mod tests {
 
     #[test]
     fn dropping_it_waits_for_every_order_it_has_accepted() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         let dropped = &t["dropped with 4 orders"];
         assert!(dropped.elapsed >= ticks(2));
         assert_counts(dropped, 4, 0);
@@ -226,14 +220,14 @@ mod tests {
 
     #[test]
     fn a_panic_in_one_order_is_an_error_for_its_caller_only() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         assert_counts(&t["a gauge panics"], 3, 1);
         assert_eq!(*t["a gauge panics"].count("core panics"), 0);
     }
 
     #[test]
     fn a_panic_in_the_core_is_an_error_for_every_caller() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         assert_counts(&t["the core panics"], 0, 4);
         assert_eq!(*t["the core panics"].count("core panics"), 1);
     }

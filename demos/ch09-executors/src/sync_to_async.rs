@@ -142,15 +142,9 @@ mod tests {
         "beside: Handle::spawn",
     ];
 
-    fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t).unwrap();
-        t
-    }
-
     #[test]
     fn three_ways_lead_to_the_size_and_the_loop_goes_on() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         for label in ANSWERED {
             let variant = &t[label];
             assert!(variant.elapsed >= ticks(2), "{label}");
@@ -165,14 +159,14 @@ mod tests {
 
     #[test]
     fn a_handle_polls_in_the_callers_thread_unless_it_spawns() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         assert_eq!(*t[ANSWERED[1]].count("polled in"), "this thread");
         assert_eq!(*t[ANSWERED[2]].count("polled in"), "the loop's");
     }
 
     #[test]
     fn what_works_beside_a_loop_panics_in_it() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         let inside = &t["in a task: block_on"];
         assert_eq!(*inside.count("panics"), 1);
         assert_eq!(inside.lane("asks").ended, Ended::Panicked);

@@ -179,8 +179,7 @@ mod tests {
 
     #[test]
     fn three_at_once_and_two_waves_either_way() {
-        let mut t = Timings::default();
-        run(&mut t).unwrap();
+        let t = Timings::of_blocking(run);
         for label in ["max_blocking_threads(3)", "Semaphore(3)"] {
             assert!(t[label].elapsed >= ticks(4), "{label}");
             let most = t[label].count("jobs at once");
@@ -190,8 +189,7 @@ mod tests {
 
     #[test]
     fn a_file_and_a_name_wait_for_a_small_pool_and_not_for_a_semaphore() {
-        let mut t = Timings::default();
-        run(&mut t).unwrap();
+        let t = Timings::of_blocking(run);
         let small = "file and name, small pool";
         assert!(t[small].elapsed >= ticks(2));
         let done = t[small].count("jobs done by then");

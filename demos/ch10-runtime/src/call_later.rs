@@ -148,15 +148,9 @@ mod tests {
         time::advance,
     };
 
-    fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t).unwrap();
-        t
-    }
-
     #[test]
     fn they_are_called_in_the_order_of_their_times() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         let three = &t["three, main ends at 3"];
         assert_eq!(*three.count("calls"), 3);
         assert_eq!(*three.count("what was called"), "begun, varnish, glue");
@@ -180,7 +174,7 @@ mod tests {
 
     #[test]
     fn after_abort_it_is_not_called() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         let cancelled = &t["cancelled at 1"];
         assert_eq!(*cancelled.count("calls"), 0);
         assert_eq!(cancelled.lane("glue").ended, Ended::Cancelled);
@@ -188,7 +182,7 @@ mod tests {
 
     #[test]
     fn what_is_due_after_the_end_of_main_is_never_called() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         let lost = &t["due at 5, main ends at 3"];
         assert_eq!(*lost.count("calls"), 0);
         assert_eq!(lost.lane("glue").ended, Ended::Cancelled);
@@ -212,7 +206,7 @@ mod tests {
 
     #[test]
     fn what_is_waited_for_is_called() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         let waited = &t["due at 5, waited for"];
         assert!(waited.elapsed >= ticks(5));
         assert_eq!(*waited.count("calls"), 1);

@@ -189,8 +189,7 @@ mod tests {
 
     #[test]
     fn every_row_is_a_median_of_all_rounds() {
-        let mut t = Timings::default();
-        run(&mut t).unwrap();
+        let t = Timings::of_blocking(run);
         for flavour in ["current_thread", "multi_thread", "LocalSet"] {
             for work in ["ping-pong", "fan-out", "woken"] {
                 let row = &t[format!("{work}, {flavour}").as_str()];

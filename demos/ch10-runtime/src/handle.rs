@@ -140,8 +140,7 @@ mod tests {
 
     #[track_caller]
     fn assert_outcomes(expected: &[(&str, &str)]) {
-        let mut t = Timings::default();
-        run(&mut t).unwrap();
+        let t = Timings::of_blocking(run);
         for (label, outcome) in expected {
             assert_eq!(*t[*label].count("outcome"), *outcome, "{label}");
         }

@@ -133,15 +133,9 @@ mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use timing::report::Poll;
 
-    fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t).unwrap();
-        t
-    }
-
     #[test]
     fn a_task_on_current_thread_runs_only_during_block_on() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         let current = &t["current_thread"];
         assert_ne!(*current.count("strokes in block_on"), 0);
         assert_eq!(*current.count("strokes outside"), 0);
@@ -157,7 +151,7 @@ mod tests {
 
     #[test]
     fn with_a_thread_that_runs_it_it_goes_on_meanwhile() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         for label in ["one worker thread", "a thread in block_on"] {
             assert_ne!(*t[label].count("strokes outside"), 0, "{label}");
         }

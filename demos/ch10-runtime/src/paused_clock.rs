@@ -158,22 +158,16 @@ mod tests {
     use timing::on_virtual_clock;
     use tokio::time::Instant;
 
-    fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t).unwrap();
-        t
-    }
-
     #[test]
     fn an_hour_passes_inside_and_not_outside() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         assert_eq!(t["an hour, from inside"].elapsed, ticks(HOUR));
         assert!(t["an hour, from outside"].elapsed < Duration::from_secs(60));
     }
 
     #[test]
     fn the_clock_stands_still_while_a_task_has_work() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         let busy = &t["beside a busy task"];
         assert_eq!(busy.elapsed, ticks(1));
         assert_eq!(*busy.count("strokes in that tick"), STROKES);
@@ -181,7 +175,7 @@ mod tests {
 
     #[test]
     fn advance_does_not_stop_at_the_timers_on_its_way() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         let [slept, advanced] =
             ["sleep of", "advance by"].map(|way| &t[&format!("{way} 2.5 ticks")[..]]);
         assert_eq!([slept.elapsed, advanced.elapsed], [ticks(2.5); 2]);
@@ -191,7 +185,7 @@ mod tests {
 
     #[test]
     fn spawn_blocking_holds_the_clock_and_a_plain_thread_does_not() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         let [pool, thread] = ["spawn_blocking", "a plain thread"].map(|label| &t[label]);
         assert_eq!(pool.elapsed, ticks(0));
         assert_eq!(*pool.count("answers"), 1);

@@ -132,12 +132,6 @@ mod tests {
     use super::*;
     use timing::report::Variant;
 
-    fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t).unwrap();
-        t
-    }
-
     #[track_caller]
     fn assert_counts(variant: &Variant, jobs: u32, panics: u32) {
         assert_eq!(*variant.count("tasks cancelled"), 1, "{}", variant.label);
@@ -147,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_drop_cancels_the_task_and_waits_for_the_job() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         assert!(t["drop"].elapsed >= ticks(JOB));
         assert_counts(&t["drop"], 1, 0);
         assert!(t["drop"].lane("dries").end < ticks(JOB), "the task first");
@@ -155,7 +149,7 @@ mod tests {
 
     #[test]
     fn shutdown_timeout_and_background_leave_the_job_behind() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         assert!(t["shutdown_timeout"].elapsed >= ticks(1));
         assert!(t["shutdown_timeout"].lane("dries").end >= ticks(1));
         assert_counts(&t["shutdown_timeout"], 0, 0);
@@ -164,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_drop_inside_another_runtime_panics_and_shutdown_background_does_not() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         assert_counts(&t["drop, inside another"], 0, 1);
         assert_counts(&t["background, inside another"], 0, 0);
     }

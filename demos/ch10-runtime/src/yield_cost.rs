@@ -115,8 +115,7 @@ mod tests {
 
     #[test]
     fn all_rows_have_the_same_number_of_rounds() {
-        let mut t = Timings::default();
-        run(&mut t).unwrap();
+        let t = Timings::of_blocking(run);
         for row in [
             "wakes itself",
             "ping-pong",

@@ -122,15 +122,9 @@ mod tests {
     use super::*;
     use timing::report::Ended;
 
-    fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t).unwrap();
-        t
-    }
-
     #[test]
     fn a_task_that_is_not_awaited_is_dropped_with_the_runtime_and_nothing_is_written() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         let dropped = &t["not awaited"];
         assert_eq!(*dropped.count("lines written"), "0 of 3");
         assert_eq!(dropped.lane("writes_audit_log").ended, Ended::Cancelled);
@@ -139,7 +133,7 @@ mod tests {
 
     #[test]
     fn one_that_is_awaited_writes_all() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         for label in ["handle awaited", "TaskTracker"] {
             assert_eq!(*t[label].count("lines written"), "3 of 3", "{label}");
             assert_eq!(t[label].lane("writes_audit_log").ended, Ended::Returned);

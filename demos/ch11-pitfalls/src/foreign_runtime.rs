@@ -151,15 +151,9 @@ mod tests {
     use super::*;
     use timing::report::Ended;
 
-    fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t).unwrap();
-        t
-    }
-
     #[test]
     fn on_a_runtime_that_has_ended_the_first_use_is_an_error() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         let ended = &t["its runtime has ended"];
         assert_eq!(*ended.count("answer"), "an error");
         assert_eq!(*ended.count("questions received"), 0);
@@ -171,7 +165,7 @@ mod tests {
 
     #[test]
     fn on_a_runtime_that_stands_still_the_answer_is_never_noticed() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         let still = &t["its runtime stands still"];
         assert_eq!(*still.count("questions received"), 1);
         assert_eq!(*still.count("answer"), "none in 2 ticks");
@@ -180,7 +174,7 @@ mod tests {
 
     #[test]
     fn where_something_drives_the_runtime_the_answer_comes() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         for label in ["made where it is used", "its runtime has worker threads"] {
             assert_eq!(*t[label].count("questions received"), 1, "{label}");
             assert_eq!(*t[label].count("answer"), "3 left", "{label}");

@@ -115,16 +115,13 @@ mod tests {
     use super::*;
     use timing::report::Ended;
 
-    fn measured() -> Timings {
-        let mut t = Timings::default();
-        run(&mut t).unwrap();
-        t
-    }
-
     #[test]
     fn in_sync_code_the_helper_works() {
         assert_eq!(price("lamp").unwrap(), 42);
-        assert_eq!(*measured()["helper, in sync code"].count("answered"), 3);
+        assert_eq!(
+            *Timings::of_blocking(run)["helper, in sync code"].count("answered"),
+            3
+        );
     }
 
     #[tokio::test]
@@ -135,7 +132,7 @@ mod tests {
 
     #[test]
     fn in_a_task_it_panics_before_it_has_asked() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         let nested = &t["helper, in a task"];
         assert_eq!(*nested.count("answered"), 0);
         assert!(
@@ -154,7 +151,7 @@ mod tests {
 
     #[test]
     fn an_async_fn_and_a_thread_answer_all() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         for label in ["async fn, in a task", "helper, on a thread"] {
             assert_eq!(*t[label].count("answered"), 3, "{label}");
             assert!(t[label].elapsed >= ticks(1), "{label}");
@@ -163,7 +160,7 @@ mod tests {
 
     #[test]
     fn three_async_answers_wait_together() {
-        let t = measured();
+        let t = Timings::of_blocking(run);
         let lanes = t["async fn, in a task"].lanes.iter();
         let asked: Vec<_> = lanes
             .filter(|lane| lane.label.starts_with("asks"))

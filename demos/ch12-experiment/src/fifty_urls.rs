@@ -85,8 +85,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_cap_shows_as_waves_and_the_server_never_sees_more_than_ten() {
-        let mut t = Timings::default();
-        run(&mut t, &Options::default()).await.unwrap();
+        let t = Timings::of_default(run).await;
         let (free, capped) = (&t["no cap"], &t["10 connections a host"]);
         assert_eq!(*free.count("in flight at once"), URLS);
         assert_eq!(*capped.count("in flight at once"), PER_HOST);

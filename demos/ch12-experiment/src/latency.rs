@@ -101,8 +101,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_request_has_a_lane_and_more_clients_wait_longer_for_each() {
-        let mut t = Timings::default();
-        run(&mut t, &Options::default()).await.unwrap();
+        let t = Timings::of_default(run).await;
         for clients in ["1 at once", "10 at once", "100 at once", "500 at once"] {
             assert_eq!(t[clients].lanes.len(), REQUESTS as usize);
         }

@@ -96,12 +96,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn all_of_them_wait_at_the_same_time() {
-        let mut t = Timings::default();
         let options = Options {
             tasks: 1_000,
             ..Options::default()
         };
-        run(&mut t, &options).await.unwrap();
+        let t = Timings::of(async |t| run(t, &options).await).await;
         for variant in ["10 tasks", "100 tasks", "1000 tasks", "1000 in one task"] {
             assert_eq!(t[variant].elapsed, ticks(1), "{variant}");
         }

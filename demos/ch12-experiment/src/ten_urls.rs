@@ -82,15 +82,9 @@ async fn fetch(page: u32, client: &Client, url: &str) -> Result<usize> {
 mod tests {
     use super::*;
 
-    async fn measured(options: Options) -> Timings {
-        let mut t = Timings::default();
-        run(&mut t, &options).await.unwrap();
-        t
-    }
-
     #[tokio::test]
     async fn the_server_sees_one_then_ten_then_five_at_once() {
-        let t = measured(Options::default()).await;
+        let t = Timings::of_default(run).await;
         for (variant, at_once) in [("one at a time", 1), ("all at once", 10), ("5 at once", 5)] {
             assert_eq!(*t[variant].count("in flight at once"), at_once, "{variant}");
             assert_eq!(*t[variant].count("requests"), 10, "{variant}");
@@ -99,7 +93,7 @@ mod tests {
 
     #[tokio::test]
     async fn connections_are_used_again() {
-        let t = measured(Options::default()).await;
+        let t = Timings::of_default(run).await;
         assert_eq!(*t["one at a time"].count("connections opened"), 1);
         // The existing one is used again.
         assert_eq!(*t["all at once"].count("connections opened"), 9);
@@ -108,12 +102,12 @@ mod tests {
 
     #[tokio::test]
     async fn no_page_comes_sooner_than_its_wait_and_none_fails() {
-        let t = measured(Options {
+        let options = Options {
             urls: 4,
             limit: 2,
             ..Options::default()
-        })
-        .await;
+        };
+        let t = Timings::of(async |t| run(t, &options).await).await;
         for variant in ["one at a time", "all at once", "2 at once"] {
             let variant = &t[variant];
             assert!(variant.elapsed >= variant.law.as_ref().unwrap().bound);

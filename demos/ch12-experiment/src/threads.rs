@@ -98,8 +98,7 @@ mod tests {
 
     #[test]
     fn both_make_every_request_and_wait_through_the_tick() {
-        let mut t = Timings::default();
-        run(&mut t, &Options::default()).unwrap();
+        let t = Timings::of_blocking(|t| run(t, &Options::default()));
         for (variant, urls) in [
             ("10 threads", 10),
             ("10 futures, one thread", 10),
