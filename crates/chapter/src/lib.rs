@@ -26,6 +26,7 @@ mod output;
 mod page;
 mod progress;
 mod repeat;
+mod report;
 mod run;
 mod screen;
 mod session;
@@ -34,6 +35,7 @@ mod worker;
 
 pub use case::Case;
 pub use folder::Folder;
+pub use report::{measured, report};
 pub use worker::{Apart, Watch, Worker, apart, apart_in, worker};
 
 /// A lesson as its chapter lists it. Made by [`lessons!`].

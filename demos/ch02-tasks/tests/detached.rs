@@ -2,18 +2,11 @@
 
 use std::process::Command;
 
-use timing::report::{Level, Report, Variant};
+use timing::report::{Level, Variant};
 
 fn lesson() -> Vec<Variant> {
-    let output = Command::new(env!("CARGO_BIN_EXE_ch02-tasks"))
-        .args(["detached", "--virtual", "--json", "-"])
-        .output()
-        .expect("cargo has built it");
-    let told = String::from_utf8_lossy(&output.stderr);
-    let report: Report =
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{told}"));
-    let lesson = report.lessons.into_iter().next();
-    lesson.expect("one lesson was asked for").variants
+    let mut program = Command::new(env!("CARGO_BIN_EXE_ch02-tasks"));
+    chapter::measured(program.args(["detached", "--virtual"])).variants
 }
 
 #[test]

@@ -16,7 +16,6 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
 use reqwest::Client;
-use timing::report::Report;
 use tokio::{runtime::Builder, sync::Semaphore, time::Instant};
 
 const PAIRS: usize = 7;
@@ -91,7 +90,7 @@ fn in_the_lesson(load: &Load, variant: &str) -> Result<f64> {
         .output()?;
     let said = String::from_utf8_lossy(&program.stderr);
     ensure!(program.status.success(), "the lesson failed: {said}");
-    let report: Report = serde_json::from_slice(&program.stdout)?;
+    let report = chapter::report(&program)?;
     let variants = report.lessons.iter().flat_map(|lesson| &lesson.variants);
     let mut found = variants.filter(|found| found.label == variant);
     let found = found.next().context("the lesson has such a variant")?;

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use timing::report::{Outcome, Report, Verdict};
+use timing::report::{Outcome, Verdict};
 
 #[test]
 fn another_server_is_used_unchanged_and_its_time_is_not_judged() {
@@ -12,8 +12,7 @@ fn another_server_is_used_unchanged_and_its_time_is_not_judged() {
         .args(["--check", "--server", server.url(), "--json", "-"])
         .output()
         .unwrap();
-    let report: Report = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let report = chapter::report(&output).unwrap();
     for lesson in &report.lessons {
         assert_eq!(lesson.outcome, Outcome::Ran, "{}", lesson.name);
         let mut variants = lesson.variants.iter();
@@ -30,7 +29,7 @@ fn a_lesson_that_needs_the_stand_ins_counts_is_skipped_with_another_server() {
         .args(["reuse-client", "--server", server.url(), "--json", "-"])
         .output()
         .unwrap();
-    let report: Report = serde_json::from_slice(&output.stdout).unwrap();
+    let report = chapter::report(&output).unwrap();
     let outcome = &report.lessons[0].outcome;
     assert!(matches!(outcome, Outcome::Skipped(why) if why.contains("without --server")));
     assert_eq!(server.stats().requests, 0);

@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use timing::report::{Report, Value};
+use timing::report::Value;
 use web::Folder;
 
 const SIZE: u64 = 8 << 20;
@@ -68,7 +68,7 @@ fn quickly(file: &Path) -> Output {
 fn bytes(output: &Output, what: &str) -> Value {
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{told}");
-    let report: Report = serde_json::from_slice(&output.stdout).unwrap();
+    let report = chapter::report(output).unwrap();
     report.lessons[0].variants[0].count(what).clone()
 }
 

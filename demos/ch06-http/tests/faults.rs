@@ -16,7 +16,7 @@ use std::{
 };
 
 use httpbin::Server;
-use timing::report::{Ended, Outcome, Report, Variant};
+use timing::report::{Ended, Outcome, Variant};
 
 /// The timeout of the lesson's requests.
 const TIMEOUT: Duration = Duration::from_millis(500);
@@ -34,7 +34,7 @@ fn program(pages: &[String]) -> Command {
 fn lesson(output: &Output) -> Vec<Variant> {
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{told}");
-    let report: Report = serde_json::from_slice(&output.stdout).unwrap();
+    let report = chapter::report(output).unwrap();
     let [lesson] = &report.lessons[..] else {
         panic!("one lesson: {:?}", report.lessons)
     };

@@ -5,7 +5,7 @@
 
 use std::process::Command;
 
-use timing::report::{Lesson, Outcome, Report, Value, Variant};
+use timing::report::{Lesson, Outcome, Value, Variant};
 
 /// What `connections` and `websocket` have measured, with that command of the shell before the program.
 fn measured(first: &str) -> [Lesson; 2] {
@@ -18,8 +18,7 @@ fn measured(first: &str) -> [Lesson; 2] {
         .arg(env!("CARGO_BIN_EXE_ch06-http"))
         .output()
         .expect("there is a shell");
-    let report: Report = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let report = chapter::report(&output).expect("the program leaves a report");
     report.lessons.try_into().expect("two lessons")
 }
 

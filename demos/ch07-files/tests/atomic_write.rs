@@ -14,7 +14,7 @@ use std::{
 };
 
 use chapter::Folder;
-use timing::report::{Ended, Outcome, Report};
+use timing::report::Ended;
 use tokio::time::sleep;
 
 const KILLS: usize = 100;
@@ -65,14 +65,8 @@ async fn a_ledger_written_in_place_is_half_a_ledger_after_some_kill() {
 
 #[test]
 fn the_table_counts_what_the_kills_leave() {
-    let output = Command::new(env!("CARGO_BIN_EXE_ch07-files"))
-        .args(["atomic-write", "--json", "-"])
-        .output()
-        .unwrap();
-    let report: Report = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
-    let lesson = &report.lessons[0];
-    assert_eq!(lesson.outcome, Outcome::Ran);
+    let mut program = Command::new(env!("CARGO_BIN_EXE_ch07-files"));
+    let lesson = chapter::measured(program.arg("atomic-write"));
     let [in_place, renamed] = lesson.variants.as_slice() else {
         panic!("two ways of writing")
     };

@@ -8,21 +8,15 @@
 
 use std::process::Command;
 
-use timing::report::{Outcome, Report, Value, Variant};
+use timing::report::{Value, Variant};
 
 const TEXT: [&str; 3] = ["as a whole", "lines()", "with a cap"];
 const LINES_ALONE: &str = "lines(), no line break";
 const CAPPED: &str = "with a cap, no line break";
 
 fn measured(mib: &str) -> Vec<Variant> {
-    let output = Command::new(env!("CARGO_BIN_EXE_ch07-files"))
-        .args(["lines", "--lines-mib", mib, "--json", "-"])
-        .output()
-        .unwrap();
-    let mut report: Report = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
-    assert_eq!(report.lessons[0].outcome, Outcome::Ran);
-    report.lessons.remove(0).variants
+    let mut program = Command::new(env!("CARGO_BIN_EXE_ch07-files"));
+    chapter::measured(program.args(["lines", "--lines-mib", mib])).variants
 }
 
 fn row<'a>(variants: &'a [Variant], label: &str) -> &'a Variant {

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use timing::report::{Ended, Outcome, Report};
+use timing::report::Ended;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::{Client, NoTls};
 
@@ -25,15 +25,8 @@ async fn a_killed_worker_loses_nothing_unless_it_has_marked_its_job() {
     if scratch_postgres::for_test().await.is_none() {
         return;
     }
-    let output = Command::new(PROGRAM)
-        .args(["job-queue", "--json", "-"])
-        .env_remove("DATABASE_URL")
-        .output()
-        .unwrap();
-    let report: Report = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
-    let lesson = &report.lessons[0];
-    assert_eq!(lesson.outcome, Outcome::Ran);
+    let mut program = Command::new(PROGRAM);
+    let lesson = chapter::measured(program.arg("job-queue").env_remove("DATABASE_URL"));
     let expected = [
         ("4 workers", [20, 20, 20, 0, 0]),
         ("a fifth is killed", [21, 20, 20, 0, 0]),

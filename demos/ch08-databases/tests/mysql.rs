@@ -21,7 +21,7 @@ use std::{
 use chapter::Folder;
 use sqlx::{ConnectOptions, MySqlConnection, mysql::MySqlConnectOptions};
 use timing::{
-    report::{Lesson, Outcome, Report},
+    report::{Lesson, Outcome},
     ticks,
 };
 use tokio::time::sleep;
@@ -144,8 +144,7 @@ fn told(output: &Output) -> String {
 fn lesson(name: &str, url: &str) -> Lesson {
     let output = program(name, url).args(["--json", "-"]).output().unwrap();
     let told = told(&output);
-    let mut report: Report =
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{told}"));
+    let mut report = chapter::report(&output).unwrap();
     assert_eq!(report.lessons[0].outcome, Outcome::Ran, "{told}");
     report.lessons.remove(0)
 }

@@ -7,17 +7,10 @@
 
 use std::process::Command;
 
-use timing::report::{Lesson, Outcome, Report, Value};
+use timing::report::{Lesson, Value};
 
 fn lesson() -> Lesson {
-    let output = Command::new(env!("CARGO_BIN_EXE_ch08-databases"))
-        .args(["sqlite-rows", "--json", "-"])
-        .output()
-        .unwrap();
-    let mut report: Report = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
-    assert_eq!(report.lessons[0].outcome, Outcome::Ran);
-    report.lessons.remove(0)
+    chapter::measured(Command::new(env!("CARGO_BIN_EXE_ch08-databases")).arg("sqlite-rows"))
 }
 
 fn kib(lesson: &Lesson, label: &str) -> i64 {

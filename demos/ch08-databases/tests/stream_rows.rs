@@ -7,7 +7,7 @@
 
 use std::process::Command;
 
-use timing::report::{Outcome, Report, Value, Variant};
+use timing::report::{Value, Variant};
 
 fn kib(variant: &Variant) -> i64 {
     match variant.count("memory KiB") {
@@ -18,16 +18,9 @@ fn kib(variant: &Variant) -> i64 {
 
 async fn measured(rows: &str) -> Option<Vec<Variant>> {
     scratch_postgres::for_test().await?;
-    let output = Command::new(env!("CARGO_BIN_EXE_ch08-databases"))
-        .args(["stream-rows", "--rows", rows, "--json", "-"])
-        .env_remove("DATABASE_URL")
-        .output()
-        .unwrap();
-    let mut report: Report = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
-    let lesson = report.lessons.remove(0);
-    assert_eq!(lesson.outcome, Outcome::Ran);
-    Some(lesson.variants)
+    let mut program = Command::new(env!("CARGO_BIN_EXE_ch08-databases"));
+    let program = program.args(["stream-rows", "--rows", rows]);
+    Some(chapter::measured(program.env_remove("DATABASE_URL")).variants)
 }
 
 #[tokio::test]

@@ -11,28 +11,21 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use timing::{
-    report::{Lesson, Outcome, Report, Value, Variant},
+    report::{Lesson, Value, Variant},
     ticks,
 };
 use tokio::time::{Instant, sleep};
 
 fn models() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ch09-executors"));
-    command.args(["models", "--json", "-"]).stdin(Stdio::null());
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.arg("models").stdin(Stdio::null());
     command
 }
 
 /// Run once for all tests.
 fn lesson() -> &'static Lesson {
     static LESSON: OnceLock<Lesson> = OnceLock::new();
-    LESSON.get_or_init(|| {
-        let output = models().output().expect("cargo has built it");
-        let report: Result<Report, _> = serde_json::from_slice(&output.stdout);
-        let mut report =
-            report.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
-        report.lessons.remove(0)
-    })
+    LESSON.get_or_init(|| chapter::measured(&mut models()))
 }
 
 fn number(variant: &Variant, what: &str) -> f64 {
@@ -46,7 +39,6 @@ fn number(variant: &Variant, what: &str) -> f64 {
 #[test]
 fn all_that_is_started_waits_side_by_side_and_ends() {
     let lesson = lesson();
-    assert_eq!(lesson.outcome, Outcome::Ran);
     assert_eq!(lesson.variants.len(), 5);
     for variant in &lesson.variants {
         let label = &variant.label;
@@ -83,7 +75,11 @@ fn a_thread_reserves_a_stack_of_2_mib_and_holds_a_small_part_of_it() {
 
 #[tokio::test]
 async fn ctrl_c_leaves_no_process_behind() {
-    let mut lesson = models().spawn().unwrap();
+    let mut lesson = models()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let late = Instant::now() + Duration::from_secs(60);
     let mut waiting = Vec::new();
     while waiting.is_empty() {
@@ -115,14 +111,8 @@ fn waits(process: &str) -> bool {
 
 #[test]
 fn in_switch_cost_two_tasks_need_no_sleep_and_two_processes_do() {
-    let output = Command::new(env!("CARGO_BIN_EXE_ch09-executors"))
-        .args(["switch-cost", "--json", "-"])
-        .output()
-        .unwrap();
-    let report: Report = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
-    let lesson = &report.lessons[0];
-    assert_eq!(lesson.outcome, Outcome::Ran);
+    let mut program = Command::new(env!("CARGO_BIN_EXE_ch09-executors"));
+    let lesson = chapter::measured(program.arg("switch-cost"));
     let [tasks, threads, processes] = &lesson.variants[..] else {
         panic!("three partners");
     };

@@ -13,7 +13,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
-use timing::report::{Ended, Lesson, Outcome, Report};
+use timing::report::{Ended, Lesson, Outcome};
 use tokio::time::{Instant, sleep};
 
 /// In one run: with the worker that dies by itself no part can lose 5, after which it would be given up.
@@ -36,10 +36,7 @@ fn lesson(arguments: &[&str]) -> Command {
 
 fn measured(lesson: Child) -> Lesson {
     let output = lesson.wait_with_output().unwrap();
-    let report: Result<Report, _> = serde_json::from_slice(&output.stdout);
-    let mut report =
-        report.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
-    report.lessons.remove(0)
+    chapter::report(&output).unwrap().lessons.remove(0)
 }
 
 #[test]

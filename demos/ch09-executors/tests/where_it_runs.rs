@@ -2,17 +2,10 @@
 
 use std::{process::Command, time::Duration};
 
-use timing::report::{Lesson, Report, Variant};
+use timing::report::{Lesson, Variant};
 
 fn ran(lesson: &str) -> Lesson {
-    let output = Command::new(env!("CARGO_BIN_EXE_ch09-executors"))
-        .args([lesson, "--json", "-"])
-        .output()
-        .expect("cargo has built it");
-    let told = String::from_utf8_lossy(&output.stderr);
-    let mut report: Report =
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{told}"));
-    report.lessons.remove(0)
+    chapter::measured(Command::new(env!("CARGO_BIN_EXE_ch09-executors")).arg(lesson))
 }
 
 /// For each lane of this function, whether it ran on the loop's thread.

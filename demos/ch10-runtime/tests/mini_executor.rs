@@ -3,19 +3,13 @@
 use std::{process::Command, sync::LazyLock};
 
 use timing::{
-    report::{Ended, Report, Value, Variant},
+    report::{Ended, Value, Variant},
     ticks,
 };
 
 static RAN: LazyLock<Vec<Variant>> = LazyLock::new(|| {
-    let output = Command::new(env!("CARGO_BIN_EXE_ch10-runtime"))
-        .args(["mini-executor", "--json", "-"])
-        .output()
-        .expect("cargo has built it");
-    let told = String::from_utf8_lossy(&output.stderr);
-    let mut report: Report =
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{told}"));
-    report.lessons.remove(0).variants
+    let mut program = Command::new(env!("CARGO_BIN_EXE_ch10-runtime"));
+    chapter::measured(program.arg("mini-executor")).variants
 });
 
 fn ran(label: &str) -> &'static Variant {

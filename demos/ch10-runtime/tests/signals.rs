@@ -18,7 +18,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use timing::{
-    report::{Lesson, Outcome, Report, Value, Variant},
+    report::{Lesson, Value, Variant},
     ticks,
 };
 use tokio::time::sleep;
@@ -26,15 +26,7 @@ use tokio::time::sleep;
 const ROUNDS: u64 = 50;
 
 fn lesson(name: &str) -> Lesson {
-    let output = Command::new(env!("CARGO_BIN_EXE_ch10-runtime"))
-        .args([name, "--json", "-"])
-        .output()
-        .unwrap();
-    let mut report: Report = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
-    let lesson = report.lessons.remove(0);
-    assert_eq!(lesson.outcome, Outcome::Ran);
-    lesson
+    chapter::measured(Command::new(env!("CARGO_BIN_EXE_ch10-runtime")).arg(name))
 }
 
 fn number(variant: &Variant, what: &str) -> i64 {

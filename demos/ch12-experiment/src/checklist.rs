@@ -23,7 +23,7 @@ use anyhow::{Context, Result};
 use timing::{
     Timings,
     law::none,
-    report::{Lesson, Outcome, Report, Verdict},
+    report::{Lesson, Outcome, Verdict},
 };
 use tracing::instrument;
 
@@ -118,9 +118,7 @@ fn report(lesson: &str, flags: &[&str]) -> Result<Lesson> {
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
     cargo.args(["demo", lesson, "--json", "-"]).args(flags);
     let output = cargo.output().context("cargo can't be started")?;
-    let report: Report = serde_json::from_slice(&output.stdout)
-        .with_context(|| String::from_utf8_lossy(&output.stderr).trim().to_owned())?;
-    let mut lessons = report.lessons.into_iter();
+    let mut lessons = chapter::report(&output)?.lessons.into_iter();
     lessons
         .next()
         .with_context(|| format!("{lesson} is not in its own report"))

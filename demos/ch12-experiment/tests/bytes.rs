@@ -2,10 +2,7 @@
 
 use std::process::Command;
 
-use timing::{
-    memory::Usage,
-    report::{Report, Value},
-};
+use timing::{memory::Usage, report::Value};
 use tokio::{
     task::yield_now,
     time::{Sleep, sleep},
@@ -24,13 +21,11 @@ async fn bytes_a_task_are_those_of_bare_tokio_within_five_percent_and_fewer_in_o
     let bare = (before.growth().asked / TASKS) as f64;
     drop(tasks);
 
-    let output = Command::new(env!("CARGO_BIN_EXE_ch12-experiment"))
-        .args(["scale", "--tasks", &TASKS.to_string(), "--json", "-"])
-        .output()
-        .unwrap();
-    let report: Report = serde_json::from_slice(&output.stdout).unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_ch12-experiment"));
+    let program = program.args(["scale", "--tasks", &TASKS.to_string()]);
+    let lesson = chapter::measured(program);
     let count = |label: &str, what| {
-        let mut variants = report.lessons[0].variants.iter();
+        let mut variants = lesson.variants.iter();
         let variant = variants.find(|variant| variant.label == label).unwrap();
         match variant.count(what) {
             Value::Whole(bytes) => *bytes,

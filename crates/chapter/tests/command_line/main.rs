@@ -11,6 +11,7 @@ mod apart;
 mod endings;
 #[cfg(unix)]
 mod folders;
+mod reports;
 mod words;
 
 /// The misbehaving chapter, ready to run with these arguments.

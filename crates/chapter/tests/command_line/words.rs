@@ -1,6 +1,7 @@
 //! What is asked for, and what is typed wrong.
 
-use timing::report::{Outcome, Report, Verdict};
+use chapter::report;
+use timing::report::{Outcome, Verdict};
 
 use crate::{chapter, run, stderr, stdout};
 
@@ -123,14 +124,14 @@ fn check_exits_1_and_names_the_law_that_broke() {
 fn on_the_real_clock_a_law_is_broken_when_three_runs_broke_it() {
     let output = run(&["breaks-a-law", "--check", "--json", "-"]);
     assert_eq!(output.status.code(), Some(1));
-    let report: Report = serde_json::from_str(&stdout(&output)).unwrap();
+    let report = report(&output).unwrap();
     assert_eq!(report.lessons[0].variants[0].runs.len(), 3);
 }
 
 #[test]
 fn json_on_stdout_stands_alone() {
     let output = run(&["keeps", "breaks-a-law", "real", "--virtual", "--json", "-"]);
-    let report: Report = serde_json::from_str(&stdout(&output)).unwrap();
+    let report = report(&output).unwrap();
     let verdicts: Vec<_> = report
         .lessons
         .iter()
