@@ -96,10 +96,8 @@ pub fn parse<O: clap::Args>(package: &str, about: &str) -> Result<Args<O>, Usage
 }
 
 fn repeat(text: &str) -> Result<u32, String> {
-    match text.parse() {
-        Ok(count) if (1..=1000).contains(&count) => Ok(count),
-        _ => Err("a lesson is run 1 to 1000 times\nfor instance: --repeat 5".into()),
-    }
+    let rule = "a lesson is run 1 to 1000 times\nfor instance: --repeat 5";
+    crate::number(1..=1000, rule)(text)
 }
 
 fn tick(text: &str) -> Result<Duration, String> {

@@ -10,7 +10,7 @@
 //! chapter::lessons![on_loop join, multi_thread flavours];
 //! ```
 
-use std::{ops::RangeInclusive, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::Result;
 use futures_util::future::LocalBoxFuture;
@@ -22,6 +22,7 @@ mod catalogue;
 mod folder;
 mod interrupt;
 mod narration;
+mod options;
 mod output;
 mod page;
 mod progress;
@@ -35,6 +36,7 @@ mod worker;
 
 pub use case::Case;
 pub use folder::Folder;
+pub use options::{number, options};
 pub use report::{measured, report};
 pub use worker::{Apart, Watch, Worker, apart, apart_in, worker};
 
@@ -170,22 +172,6 @@ macro_rules! run_on {
 /// ```
 pub fn skip(why: impl Into<String>) -> anyhow::Error {
     anyhow::Error::new(run::Skip(why.into()))
-}
-
-/// Reads the value of a chapter's own flag: a number within a range. `rule` says what the range is, and an example.
-///
-/// ```
-/// let urls = |text| chapter::number(text, 1..=50, "1 to 50 URLs\nfor instance: --urls 10");
-/// assert_eq!(urls("50"), Ok(50));
-/// assert!(urls("0").unwrap_err().contains("--urls 10"));
-/// ```
-///
-/// # Errors
-///
-/// The rule, for anything else.
-pub fn number(text: &str, range: RangeInclusive<u32>, rule: &str) -> Result<u32, String> {
-    let number = text.parse().ok().filter(|number| range.contains(number));
-    number.ok_or_else(|| rule.to_owned())
 }
 
 /// Runs a chapter's command line: what [`lessons!`] makes `main` of. `package` is the chapter's folder

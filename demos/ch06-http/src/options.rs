@@ -16,11 +16,23 @@ pub struct Options {
     pub page: Vec<Url>,
 
     /// How many requests limit makes
-    #[arg(long, value_name = "N", default_value = "100", value_parser = requests, allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = Options::default().requests,
+        value_parser = chapter::number(1..=1_000_000, "limit makes 1 to 1000000 requests\nfor instance: --requests 100"),
+        allow_hyphen_values = true
+    )]
     pub requests: u32,
 
     /// How many of them at once
-    #[arg(long, value_name = "N", default_value = "10", value_parser = limit, allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = Options::default().limit,
+        value_parser = chapter::number(1..=10_000, "at least one request is in flight, at most 10000\nfor instance: --limit 10"),
+        allow_hyphen_values = true
+    )]
     pub limit: u32,
 
     /// Where download writes its page, and keeps what it has of it in FILE.part
@@ -44,33 +56,19 @@ fn page(text: &str) -> Result<Url, String> {
     web::named(text).map_err(|error| error.replace("--server", "--page"))
 }
 
-fn requests(text: &str) -> Result<u32, String> {
-    chapter::number(
-        text,
-        1..=1_000_000,
-        "limit makes 1 to 1000000 requests\nfor instance: --requests 100",
-    )
-}
-
-fn limit(text: &str) -> Result<u32, String> {
-    chapter::number(
-        text,
-        1..=10_000,
-        "at least one request is in flight, at most 10000\nfor instance: --limit 10",
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn numbers_have_a_range_and_say_so() {
-        assert_eq!(requests("50"), Ok(50));
+        let read = |flag, text| chapter::options::<Options>(&[flag, text]);
+        assert_eq!(read("--requests", "50").unwrap().requests, 50);
         for text in ["0", "-1", "", "many", "99999999999"] {
-            let refused = requests(text).unwrap_err();
+            let refused = read("--requests", text).unwrap_err();
             assert!(refused.contains("1 to 1000000"), "{text}");
-            assert!(limit(text).unwrap_err().contains("--limit 10"), "{text}");
+            let refused = read("--limit", text).unwrap_err();
+            assert!(refused.contains("--limit 10"), "{text}");
         }
     }
 

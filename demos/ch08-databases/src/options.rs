@@ -24,13 +24,13 @@ pub struct Options {
     pub sqlite: Option<PathBuf>,
 
     /// How many rows stream-rows reads [default: 50000]
-    #[arg(long, value_name = "N", value_parser = rows, allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = chapter::number(1_000..=10_000_000, "1000 to 10000000 rows\nfor instance: --rows 1000000"),
+        allow_hyphen_values = true
+    )]
     pub rows: Option<u32>,
-}
-
-fn rows(text: &str) -> Result<u32, String> {
-    let rule = "1000 to 10000000 rows\nfor instance: --rows 1000000";
-    chapter::number(text, 1_000..=10_000_000, rule)
 }
 
 impl Options {
