@@ -110,7 +110,6 @@ fn eat_from(pot: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use timing::report::Value;
 
     #[tokio::test(start_paused = true)]
     async fn a_call_alone_does_nothing_and_says_nothing() {
@@ -143,10 +142,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_future_holds_what_lives_across_its_await_and_no_more() {
         let t = Timings::of(run).await;
-        let bytes = |variant| match t[variant].count("bytes") {
-            Value::Whole(bytes) => *bytes,
-            other => panic!("{other:?} is not a number of bytes"),
-        };
+        let bytes = |variant| t[variant].count("bytes").whole();
         assert_eq!(
             bytes("1 KiB held while waiting") - bytes("1 KiB freed beforehand"),
             1024

@@ -109,7 +109,6 @@ const fn recipe(name: &'static str, time: u32, parts: &'static [Recipe]) -> Reci
 #[cfg(test)]
 mod tests {
     use super::*;
-    use timing::report::Value;
 
     #[tokio::test(start_paused = true)]
     async fn parts_come_first_and_nothing_overlaps() {
@@ -141,10 +140,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn without_a_box_it_grows_with_every_level() {
         let t = Timings::of(run).await;
-        let [one, two, three] = DEPTHS.map(|depth| match t["written out"].count(depth) {
-            Value::Whole(bytes) => *bytes,
-            other => panic!("{other:?} is not a number of bytes"),
-        });
+        let [one, two, three] = DEPTHS.map(|depth| t["written out"].count(depth).whole());
         assert!(one < two && two < three, "{one}, {two}, {three}");
     }
 }

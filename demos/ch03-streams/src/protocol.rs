@@ -172,14 +172,11 @@ impl SharedCatalogue for Archive {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use timing::report::{Ended::Returned, Value, Variant};
+    use timing::report::{Ended::Returned, Variant};
 
     #[track_caller]
     fn number(variant: &Variant, what: &str) -> i64 {
-        match variant.count(what) {
-            Value::Whole(number) => *number,
-            other => panic!("{other:?} is not a whole number"),
-        }
+        variant.count(what).whole()
     }
 
     #[tokio::test(start_paused = true)]

@@ -136,16 +136,13 @@ impl<E: Into<Fault>> From<E> for Failed {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use timing::{report::Value::Text, ticks};
+    use timing::ticks;
 
     const SECOND: Duration = Duration::from_secs(1);
 
     /// The wait before the second request, in ticks.
     fn wait(t: &Timings, variant: &str) -> f64 {
-        match t[variant].count("waits in ticks") {
-            Text(wait) => wait.parse().unwrap(),
-            other => panic!("{other:?} is no wait"),
-        }
+        t[variant].count("waits in ticks").text().parse().unwrap()
     }
 
     #[tokio::test]

@@ -100,13 +100,9 @@ async fn fetch_status(client: &Client, url: &str) -> Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use timing::report::Value;
 
     fn opened(t: &Timings, variant: &str) -> i64 {
-        match t[variant].count("connections opened") {
-            Value::Whole(connections) => *connections,
-            other => panic!("{other:?} is not a number of connections"),
-        }
+        t[variant].count("connections opened").whole()
     }
 
     // How many connections one client opens depends a little on when each of them is ready: a request that waits for

@@ -132,7 +132,7 @@ async fn reads_too_late(mut member: Member) -> Result<(usize, String)> {
 mod tests {
     use super::*;
     use std::time::Duration;
-    use timing::report::{Ended::Returned, Value, Variant};
+    use timing::report::{Ended::Returned, Variant};
     use tokio::time::timeout;
 
     async fn measured() -> Timings {
@@ -142,10 +142,7 @@ mod tests {
 
     #[track_caller]
     fn number(variant: &Variant, what: &str) -> i64 {
-        match variant.count(what) {
-            Value::Whole(number) => *number,
-            other => panic!("{other:?} is not a whole number"),
-        }
+        variant.count(what).whole()
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@
 
 use std::process::Command;
 
-use timing::report::{Lesson, Outcome, Value, Variant};
+use timing::report::{Lesson, Outcome, Variant};
 
 /// What `connections` and `websocket` have measured, with that command of the shell before the program.
 fn measured(first: &str) -> [Lesson; 2] {
@@ -23,10 +23,7 @@ fn measured(first: &str) -> [Lesson; 2] {
 }
 
 fn bytes_each(variant: &Variant) -> i64 {
-    match variant.count("bytes each") {
-        Value::Whole(bytes) => *bytes,
-        other => panic!("{other:?} is not a number of bytes"),
-    }
+    variant.count("bytes each").whole()
 }
 
 #[test]

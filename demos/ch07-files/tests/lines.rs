@@ -8,7 +8,7 @@
 
 use std::process::Command;
 
-use timing::report::{Value, Variant};
+use timing::report::Variant;
 
 const TEXT: [&str; 3] = ["as a whole", "lines()", "with a cap"];
 const LINES_ALONE: &str = "lines(), no line break";
@@ -24,10 +24,7 @@ fn row<'a>(variants: &'a [Variant], label: &str) -> &'a Variant {
 }
 
 fn kib(variants: &[Variant], label: &str) -> i64 {
-    match row(variants, label).count("memory KiB") {
-        Value::Whole(kib) => *kib,
-        other => panic!("{label}: {other:?}"),
-    }
+    row(variants, label).count("memory KiB").whole()
 }
 
 #[test]

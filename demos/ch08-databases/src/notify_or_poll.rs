@@ -109,13 +109,9 @@ impl Clerk {
 mod tests {
     use super::*;
     use scratch_postgres::measured;
-    use timing::report::Value;
 
     fn queries(t: &Timings, label: &str) -> u64 {
-        match t[label].count("queries") {
-            Value::Whole(queries) => (*queries).try_into().unwrap(),
-            other => panic!("{other:?} is no number of queries"),
-        }
+        t[label].count("queries").whole().try_into().unwrap()
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@
 
 use std::process::Command;
 
-use timing::report::{Lesson, Value};
+use timing::report::Lesson;
 
 fn lesson() -> Lesson {
     chapter::measured(Command::new(env!("CARGO_BIN_EXE_ch08-databases")).arg("sqlite-rows"))
@@ -18,10 +18,7 @@ fn kib(lesson: &Lesson, label: &str) -> i64 {
         .variants
         .iter()
         .find(|variant| variant.label == label);
-    match variant.unwrap().count("memory KiB") {
-        Value::Whole(kib) => *kib,
-        other => panic!("{other:?} is no number of KiB"),
-    }
+    variant.unwrap().count("memory KiB").whole()
 }
 
 #[test]

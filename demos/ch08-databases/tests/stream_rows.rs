@@ -1,19 +1,11 @@
 //! How much memory `stream-rows` needs, in a process in which nothing else runs.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test says no by panicking, its helpers too"
-)]
-
 use std::process::Command;
 
-use timing::report::{Value, Variant};
+use timing::report::Variant;
 
 fn kib(variant: &Variant) -> i64 {
-    match variant.count("memory KiB") {
-        Value::Whole(kib) => *kib,
-        other => panic!("{other:?} is no number of KiB"),
-    }
+    variant.count("memory KiB").whole()
 }
 
 async fn measured(rows: &str) -> Option<Vec<Variant>> {

@@ -113,16 +113,12 @@ fn after(steps: u32, casting: u32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use timing::report::{Value, Variant};
+    use timing::report::Variant;
 
     const OFF_THE_LOOP: [&str; 2] = ["spawn_blocking", "rayon, oneshot"];
 
     fn number(variant: &Variant, what: &str) -> f64 {
-        match variant.count(what) {
-            Value::Fraction(number) => *number,
-            Value::Whole(number) => *number as f64,
-            Value::Text(text) => panic!("{text:?} is no number"),
-        }
+        variant.count(what).number()
     }
 
     #[tokio::test]

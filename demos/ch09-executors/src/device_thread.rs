@@ -178,7 +178,7 @@ fn count(t: &mut Timings, day: &Day, ticked: Ticked) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use timing::report::{Ended, Value, Variant};
+    use timing::report::{Ended, Variant};
 
     const OWNED: [&str; 3] = [
         "a thread owns it",
@@ -187,10 +187,7 @@ mod tests {
     ];
 
     fn gap(variant: &Variant) -> Duration {
-        match variant.count("longest gap, ms") {
-            Value::Fraction(ms) => Duration::from_secs_f64(ms / 1e3),
-            other => panic!("{other:?} is no number of milliseconds"),
-        }
+        Duration::from_secs_f64(variant.count("longest gap, ms").number() / 1e3)
     }
 
     #[tokio::test]

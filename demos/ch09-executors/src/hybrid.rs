@@ -163,7 +163,7 @@ fn count(t: &mut Timings, shop: &Workshop, outcomes: &[Result<()>], ticked: Tick
 #[cfg(test)]
 mod tests {
     use super::*;
-    use timing::report::{Ended, Value};
+    use timing::report::Ended;
 
     #[tokio::test]
     async fn every_stage_keeps_to_its_bound() {
@@ -204,10 +204,7 @@ mod tests {
         let inline = &t["inline"];
         let parse = inline.lane("parse(1)");
         assert!(parse.polls[0].on_loop);
-        let gap = match inline.count("longest gap, ms") {
-            Value::Fraction(ms) => Duration::from_secs_f64(ms / 1e3),
-            other => panic!("{other:?} is no number of milliseconds"),
-        };
+        let gap = Duration::from_secs_f64(inline.count("longest gap, ms").number() / 1e3);
         assert!(gap >= parse.longest_poll());
         // A test records its own thread only: what rayon parses has no lane.
         let on_rayon = &t["rayon"];

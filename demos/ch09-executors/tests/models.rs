@@ -11,7 +11,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use timing::{
-    report::{Lesson, Value, Variant},
+    report::{Lesson, Variant},
     ticks,
 };
 use tokio::time::{Instant, sleep};
@@ -29,11 +29,7 @@ fn lesson() -> &'static Lesson {
 }
 
 fn number(variant: &Variant, what: &str) -> f64 {
-    match variant.count(what) {
-        Value::Whole(number) => *number as f64,
-        Value::Fraction(number) => *number,
-        other => panic!("{what}: {other:?} is no number"),
-    }
+    variant.count(what).number()
 }
 
 #[test]

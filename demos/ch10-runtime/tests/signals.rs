@@ -18,7 +18,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use timing::{
-    report::{Lesson, Value, Variant},
+    report::{Lesson, Variant},
     ticks,
 };
 use tokio::time::sleep;
@@ -30,10 +30,7 @@ fn lesson(name: &str) -> Lesson {
 }
 
 fn number(variant: &Variant, what: &str) -> i64 {
-    match variant.count(what) {
-        Value::Whole(number) => *number,
-        other => panic!("{what}: {other:?}"),
-    }
+    variant.count(what).whole()
 }
 
 fn numbers(variant: &Variant) -> [i64; 3] {

@@ -116,13 +116,10 @@ fn count(t: &mut Timings, label: &str, cents: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use timing::report::{Lane, Value, Variant};
+    use timing::report::{Lane, Variant};
 
     fn gap(variant: &Variant) -> Duration {
-        match variant.count("longest gap, ms") {
-            Value::Fraction(ms) => Duration::from_secs_f64(ms / 1e3),
-            other => panic!("{other:?} is no number of milliseconds"),
-        }
+        Duration::from_secs_f64(variant.count("longest gap, ms").number() / 1e3)
     }
 
     /// Whether the ticker had its first turn before the work had its last.

@@ -118,13 +118,10 @@ fn count(t: &mut Timings, answers: &[Result<String>], sockets: &AtOnce) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use timing::report::{Ended, Value};
+    use timing::report::Ended;
 
     fn whole(t: &Timings, label: &str, what: &str) -> i64 {
-        match t[label].count(what) {
-            Value::Whole(number) => *number,
-            other => panic!("{other:?} is no whole number"),
-        }
+        t[label].count(what).whole()
     }
 
     #[tokio::test]

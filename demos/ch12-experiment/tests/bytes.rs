@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use timing::{memory::Usage, report::Value};
+use timing::memory::Usage;
 use tokio::{
     task::yield_now,
     time::{Sleep, sleep},
@@ -27,10 +27,7 @@ async fn bytes_a_task_are_those_of_bare_tokio_within_five_percent_and_fewer_in_o
     let count = |label: &str, what| {
         let mut variants = lesson.variants.iter();
         let variant = variants.find(|variant| variant.label == label).unwrap();
-        match variant.count(what) {
-            Value::Whole(bytes) => *bytes,
-            other => panic!("{other:?} is no number of bytes"),
-        }
+        variant.count(what).whole()
     };
     let bytes = count("10000 tasks", "bytes each");
     let ratio = bytes as f64 / bare;
