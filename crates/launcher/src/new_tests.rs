@@ -117,7 +117,7 @@ fn the_two_templates_are_one_but_for_the_options() {
     let form = WITH_OPTIONS
         .replace("use crate::options::Options;\n\n", "")
         .replace(", _: &Options", "")
-        .replace("async |t| run(t, &Options::default()).await", "run");
+        .replace("of_default", "of");
     assert_ne!(form, WITH_OPTIONS);
     assert_eq!(form, PLAIN);
 }

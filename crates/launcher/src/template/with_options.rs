@@ -51,7 +51,7 @@ mod tests {
     // <blank: a test for each claim, named after it>
     #[tokio::test(start_paused = true)]
     async fn together_takes_as_long_as_the_longest() {
-        let t = Timings::of(async |t| run(t, &Options::default()).await).await;
+        let t = Timings::of_default(run).await;
         assert_eq!(t["one after another"].elapsed, ticks(3));
         assert_eq!(t["together"].elapsed, ticks(2));
     }
