@@ -1,10 +1,17 @@
 use std::{
-    fs, io,
+    env, fs, io,
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 /// What the name of every such folder begins with. The process and a number follow: `waitwise-4711-0`.
 const PREFIX: &str = "waitwise";
+
+/// Those of this process that are there. Who ends it without dropping them removes them here.
+static IN_USE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// How often a folder is tried to be removed while a thread may still be writing into it.
+const TRIES: u32 = 100;
 
 /// A temporary folder. It is removed, with all that is in it, when this is dropped; so also after Ctrl-C. What a
 /// killed process leaves is removed by the next one that makes a folder in the same place (on Unix).
@@ -31,7 +38,7 @@ impl Folder {
     ///
     /// When the system's folder for temporary files can't be written.
     pub fn temporary() -> io::Result<Self> {
-        Self::within(&std::env::temp_dir())
+        Self::within(&env::temp_dir())
     }
 
     /// The same in a folder that is there already.
@@ -40,6 +47,20 @@ impl Folder {
     ///
     /// When that folder can't be written.
     pub fn within(folder: &Path) -> io::Result<Self> {
+        Self::new_within(folder).map_err(|error| {
+            // Another folder is named by whoever chose it.
+            if folder != env::temp_dir() {
+                return error;
+            }
+            let folder = folder.display();
+            let told = format!("no folder can be made in {folder}: {error}");
+            let way_out = "set TMPDIR to one that can be written";
+            io::Error::new(error.kind(), format!("{told}; {way_out}"))
+        })
+    }
+
+    fn new_within(folder: &Path) -> io::Result<Self> {
+        let mut in_use = in_use();
         let process = std::process::id();
         for number in 0_u64.. {
             let path = folder.join(format!("{PREFIX}-{process}-{number}"));
@@ -50,6 +71,8 @@ impl Folder {
             }
             match lock::Lock::of(&path) {
                 Ok(Some(lock)) => {
+                    in_use.push(path.clone());
+                    drop(in_use);
                     lock.remove_abandoned(folder);
                     return Ok(Self { path, _lock: lock });
                 }
@@ -74,7 +97,23 @@ impl Drop for Folder {
     fn drop(&mut self) {
         // What can't be removed now is removed by the next process that makes a folder here.
         let _ = fs::remove_dir_all(&self.path);
+        in_use().retain(|path| *path != self.path);
     }
+}
+
+fn in_use() -> MutexGuard<'static, Vec<PathBuf>> {
+    IN_USE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes all folders of this process, whoever still has them. No other can be made as long as the guard is held, so
+/// whoever ends the process keeps it.
+pub fn remove_all() -> impl Drop {
+    let in_use = in_use();
+    for path in in_use.iter() {
+        // A thread that makes a file at the same time has a try fail, but can't make one in a folder that is gone.
+        (0..TRIES).any(|_| fs::remove_dir_all(path).is_ok() || !path.exists());
+    }
+    in_use
 }
 
 #[cfg(unix)]

@@ -15,6 +15,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use crate::folder;
+
 /// How long a lesson's runtime may take to notice that it should stop. One that is blocked never does.
 const TO_ANSWER: Duration = Duration::from_millis(800);
 
@@ -46,6 +48,12 @@ impl Why {
 
     pub fn exit_code(self) -> ExitCode {
         self.code().into()
+    }
+
+    /// Ends the process without the lesson, whose temporary folders nobody will drop.
+    fn exit(self) -> ! {
+        let _none_is_made = folder::remove_all();
+        exit(self.code().into());
     }
 }
 
@@ -118,14 +126,14 @@ impl Stop {
                     std::io::stderr(),
                     "interrupted: the lesson holds its thread; ended without it"
                 );
-                exit(why.code().into());
+                why.exit();
             }
             tokio::select! {
                 () = sleep(TO_CLEAN_UP) => {}
                 _ = signals.next() => {}
             }
         }
-        exit(why.code().into());
+        why.exit();
     }
 }
 

@@ -82,7 +82,7 @@ impl Cluster {
         if let Some(account) = &account {
             account.can_enter(programs, "PG_BIN_DIR")?;
         }
-        let folder = empty_folder(&within).with_context(|| within.display().to_string())?;
+        let folder = empty_folder(&within)?;
         let started = shell(programs, &folder, account.as_ref());
         if started.is_err() {
             // From here on it is the shell that removes it.
@@ -151,7 +151,11 @@ fn empty_folder(within: &Path) -> Result<PathBuf> {
     static MADE: AtomicU32 = AtomicU32::new(0);
     let number = MADE.fetch_add(1, Relaxed);
     // Short, because of the socket. A process may have the number of one that has ended.
-    let nonce = fs::metadata(within)?.mtime_nsec() & 0xffff;
+    let none = || {
+        let within = within.display();
+        format!("no folder can be made in {within}; set TMPDIR to one that can be written")
+    };
+    let nonce = fs::metadata(within).with_context(none)?.mtime_nsec() & 0xffff;
     let name = format!("pg-{}-{number}-{nonce:x}", std::process::id());
     let folder = within.join(name);
     let socket = folder.join(".s.PGSQL.5432");
@@ -160,7 +164,8 @@ fn empty_folder(within: &Path) -> Result<PathBuf> {
         "{}: longer than a socket's path may be ({LONGEST_SOCKET} bytes); set TMPDIR to a shorter one",
         socket.display()
     );
-    fs::DirBuilder::new().mode(0o700).create(&folder)?;
+    let mut builder = fs::DirBuilder::new();
+    builder.mode(0o700).create(&folder).with_context(none)?;
     Ok(folder)
 }
 

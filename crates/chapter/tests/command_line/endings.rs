@@ -3,11 +3,13 @@
 #![cfg(unix)]
 
 use std::{
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     io::{BufRead, BufReader, Read},
     os::unix::process::ExitStatusExt,
     process::{Child, Command, Stdio},
 };
+
+use chapter::Folder;
 
 use crate::{chapter, run, stderr, stdout};
 
@@ -113,16 +115,21 @@ fn signals_cancel_the_lesson_which_cleans_up_and_nothing_is_written() {
 }
 
 #[test]
-fn a_blocked_loop_does_not_swallow_a_signal() {
-    for (lesson, signal, code) in [("blocks", "INT", 130), ("blocks", "TERM", 143)] {
-        let mut child = piped(chapter(&[lesson]));
-        let _out = until(&mut child, "Blocks its loop");
+fn a_blocked_loop_swallows_no_signal_and_leaves_no_folder() {
+    let place = Folder::temporary().unwrap();
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let mut blocks = chapter(&["blocks"]);
+        blocks.env("TMPDIR", place.path());
+        let mut child = piped(blocks);
+        let _out = until(&mut child, "waitwise-");
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
         send(&child, signal);
         assert_eq!(
             child.wait().unwrap().code(),
             Some(code),
             "and not after a minute"
         );
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
     }
 }
 

@@ -54,6 +54,24 @@ fn the_folder_of_a_killed_process_goes_with_the_next_one_and_that_of_a_living_on
 }
 
 #[test]
+fn a_tmpdir_in_which_no_folder_can_be_made_is_named_with_the_way_out() {
+    let place = Folder::temporary().unwrap();
+    let file = place.path().join("file");
+    fs::write(&file, "no folder").unwrap();
+    let output = crate::chapter(&["blocks"])
+        .env("TMPDIR", &file)
+        .output()
+        .unwrap();
+    let told = crate::stderr(&output);
+    let named = format!("no folder can be made in {}: ", file.display());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        told.contains(&named) && told.contains("set TMPDIR to"),
+        "{told}"
+    );
+}
+
+#[test]
 fn only_folders_of_this_name_and_this_user_are_removed() {
     let place = Folder::temporary().unwrap();
     let path = |name| place.path().join(name);

@@ -52,7 +52,7 @@ fn main() -> ExitCode {
         Lesson {
             module: "blocks",
             source: "//! # Blocks its loop\n",
-            run: Run::OnLoop(|_, _| Box::pin(async { blocks() })),
+            run: Run::OnLoop(|_, _| Box::pin(async { keeps_a_folder() })),
         },
         Lesson {
             module: "cleans_up_slowly",
