@@ -60,13 +60,15 @@ pub struct Pen {
 }
 
 impl Pen {
-    /// The text in the characters this pen may use: `⌈10/3⌉ × 2` becomes `ceil(10/3) x 2` in plain ASCII. To be
-    /// called before anything is padded, since it changes widths. Letters of other scripts stay as they are.
+    /// The text in the characters this pen may use: `⌈10/3⌉ × 2` becomes `ceil(10/3) x 2` in plain ASCII. A letter
+    /// that has no such form becomes its number: `\u{1fad6}`. To be called before anything is padded, since it changes
+    /// widths.
     ///
     /// ```
     /// use std::time::Duration;
     /// let plain = timing::draw::Pen { ascii: true, slow: Duration::MAX };
     /// assert_eq!(plain.text("≥ 3 · a → b …"), ">= 3 - a -> b ...");
+    /// assert_eq!(plain.text("茶"), r"\u{8336}");
     /// ```
     pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         if !self.ascii || text.is_ascii() {
@@ -87,7 +89,8 @@ impl Pen {
                 '’' => plain.push('\''),
                 '✓' => plain.push_str("ok"),
                 '✗' => plain.push_str("BROKEN"),
-                other => plain.push(other),
+                other if other.is_ascii() => plain.push(other),
+                other => plain.extend(other.escape_unicode()),
             }
         }
         Cow::Owned(plain)
@@ -157,6 +160,12 @@ mod tests {
     fn what_is_cut_says_so() {
         assert_eq!(FULL.fit("cook(\"stew\")", 8), "cook(\"s…");
         assert_eq!(PLAIN.fit("cook(\"stew\")", 8), "cook(...");
+    }
+
+    #[test]
+    fn a_letter_without_an_ascii_form_is_its_number() {
+        assert_eq!(PLAIN.text("tea: 茶 🫖"), r"tea: \u{8336} \u{1fad6}");
+        assert_eq!(FULL.text("茶"), "茶");
     }
 
     #[test]
