@@ -41,6 +41,8 @@ use web::{Folder, Part, Server};
 use crate::{options::Options, resume::ask};
 
 pub const SIZE: u64 = 8 << 20;
+/// What the stand-in can be asked for. Ticks of 10 ms would have it send faster.
+const FASTEST: f64 = 1e9;
 
 pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     let server = &Server::stand_in(options.server.as_ref())?;
@@ -128,7 +130,7 @@ fn bar() -> ProgressBar {
 
 /// The stand-in's page of so many bytes, sent over so many ticks.
 pub fn page(server: &Server, size: u64, over: u32) -> String {
-    let rate = (size as f64 / ticks(over).as_secs_f64()) as u64; // bytes per second
+    let rate = (size as f64 / ticks(over).as_secs_f64()).min(FASTEST) as u64; // bytes per second
     server.url(&format!("/stand-in/download/{size}?rate={rate}"))
 }
 
@@ -154,6 +156,14 @@ mod tests {
             let largest = t[variant].count("largest piece").whole();
             assert!(largest < 512 << 10, "{largest}");
         }
+    }
+
+    #[test]
+    fn the_stand_in_is_asked_for_no_more_than_it_can_send() {
+        let server = Server::stand_in(None).unwrap();
+        let asked = |size| page(&server, size, 1);
+        assert!(asked(1 << 40).ends_with("rate=1000000000"));
+        assert!(asked(1000).ends_with("rate=10000"));
     }
 
     #[tokio::test]

@@ -75,19 +75,23 @@ pub async fn ask(page: RequestBuilder, part: &mut Part) -> Result<(Option<Respon
         }
     }
     let response = request.send().await?;
+    // Nothing is missing: a process that was killed got it all, and didn't get to the check.
+    let is_whole = response.status() == StatusCode::RANGE_NOT_SATISFIABLE;
+    if !is_whole {
+        response.error_for_status_ref()?;
+    }
     let header = |name| response.headers().get(name)?.to_str().ok();
     let digest = header("repr-digest").context("the server sent no hash")?;
     let digest = digest.to_owned();
 
-    match response.status() {
-        StatusCode::PARTIAL_CONTENT => info!("the rest, from byte {}", part.bytes()),
-        // Nothing is missing: a process that was killed got it all, and didn't get to the check.
-        StatusCode::RANGE_NOT_SATISFIABLE => return Ok((None, digest)),
+    if is_whole {
+        return Ok((None, digest));
+    }
+    if response.status() == StatusCode::PARTIAL_CONTENT {
+        info!("the rest, from byte {}", part.bytes());
+    } else {
         // The whole page, with or without a Range. A server may ignore that header.
-        _ => {
-            response.error_for_status_ref()?;
-            part.begin_again(header("etag")).await?;
-        }
+        part.begin_again(header("etag")).await?;
     }
     Ok((Some(response), digest))
 }
@@ -124,6 +128,16 @@ mod tests {
         let changed = &t["changed, If-Range"];
         assert_eq!(bytes(changed), [HALF, SIZE]);
         assert_eq!(*changed.count("result"), "whole");
+    }
+
+    #[tokio::test]
+    async fn what_the_server_refuses_is_told_by_its_status() {
+        let server = Server::stand_in(None).unwrap();
+        let folder = Folder::temporary().unwrap();
+        let mut part = Part::open(&folder.path().join("page")).await.unwrap();
+        let page = server.client().unwrap().get(server.url("/status/404"));
+        let refused = ask(page, &mut part).await.unwrap_err();
+        assert!(refused.to_string().contains("404 Not Found"), "{refused}");
     }
 
     #[tokio::test]
