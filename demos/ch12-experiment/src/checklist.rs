@@ -17,7 +17,7 @@
 //! (`pitfalls/forgotten-await`), and a future awaited twice doesn't compile (`pitfalls/await-twice`). No compiler can
 //! tell whether waits overlap: that has to be measured, as the rows below are.
 
-use std::process::Command;
+use std::env;
 
 use anyhow::{Context, Result};
 use timing::{
@@ -25,6 +25,7 @@ use timing::{
     law::none,
     report::{Lesson, Outcome, Verdict},
 };
+use tokio::process::Command;
 use tracing::instrument;
 
 use crate::options::Options;
@@ -94,9 +95,14 @@ impl Row {
     }
 }
 
-pub fn run(t: &mut Timings, _options: &Options) -> Result<()> {
+pub async fn run(t: &mut Timings, _options: &Options) -> Result<()> {
+    if env::var_os("PATH").is_none() {
+        return Err(chapter::skip("cargo finds its compiler by PATH: set that"));
+    }
     for row in &ROWS {
-        let kept = t.time_blocking(row.practice, none(), || ask(row.lesson, row.figure))?;
+        let kept = t
+            .time(row.practice, none(), ask(row.lesson, row.figure))
+            .await?;
         t.count("shown by", row.lesson);
         t.count("practice", if kept { "kept" } else { "broken" });
     }
@@ -105,19 +111,21 @@ pub fn run(t: &mut Timings, _options: &Options) -> Result<()> {
 
 /// Runs the lesson as a reader would and holds its report against the row.
 #[instrument(ret, err, skip(figure))]
-fn ask(lesson: &str, figure: Option<Figure>) -> Result<bool> {
-    let mut answer = report(lesson, &["--virtual"])?;
+async fn ask(lesson: &str, figure: Option<Figure>) -> Result<bool> {
+    let mut answer = report(lesson, &["--virtual"]).await?;
     if matches!(answer.outcome, Outcome::Skipped(_)) {
-        answer = report(lesson, &[])?;
+        answer = report(lesson, &[]).await?;
     }
     Ok(holds(&answer, figure))
 }
 
-fn report(lesson: &str, flags: &[&str]) -> Result<Lesson> {
+async fn report(lesson: &str, flags: &[&str]) -> Result<Lesson> {
     let mut cargo = Command::new(option_env!("CARGO").unwrap_or("cargo"));
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
     cargo.args(["demo", lesson, "--json", "-"]).args(flags);
-    let output = cargo.output().context("cargo can't be started")?;
+    // On Unix cargo becomes the launcher, and that the lesson: after Ctrl-C none of them runs on.
+    cargo.kill_on_drop(true);
+    let output = cargo.output().await.context("cargo can't be started")?;
     let mut lessons = chapter::report(&output)?.lessons.into_iter();
     lessons
         .next()

@@ -14,5 +14,5 @@ chapter::lessons![options::Options;
     off_loop threads,
     on_loop scale,
     on_loop latency,
-    off_loop checklist,
+    on_loop checklist,
 ];
