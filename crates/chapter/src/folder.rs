@@ -7,7 +7,7 @@ use std::{
 /// What the name of every such folder begins with. The process and a number follow: `waitwise-4711-0`.
 const PREFIX: &str = "waitwise";
 
-/// Those of this process that are there. Who ends it without dropping them removes them here.
+/// Those of this process that are there. Whoever ends it removes them.
 static IN_USE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// How often a folder is tried to be removed while a thread may still be writing into it.
@@ -95,9 +95,10 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What can't be removed now is removed by the next process that makes a folder here.
-        let _ = fs::remove_dir_all(&self.path);
-        in_use().retain(|path| *path != self.path);
+        // A job of a runtime that is still ending may be writing into it. Then it is removed with the last ones.
+        if fs::remove_dir_all(&self.path).is_ok() {
+            in_use().retain(|path| *path != self.path);
+        }
     }
 }
 
@@ -212,5 +213,24 @@ mod lock {
         }
 
         pub fn remove_abandoned(&self, _within: &Path) {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_cannot_be_removed_when_it_is_dropped_is_removed_at_the_end() {
+        let folder = Folder::temporary().unwrap();
+        let path = folder.path().to_owned();
+        // Stands for a folder into which a thread is writing: it isn't removed like an empty one.
+        fs::remove_dir(&path).unwrap();
+        fs::write(&path, "").unwrap();
+        drop(folder);
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        drop(remove_all());
+        assert!(!path.exists());
     }
 }

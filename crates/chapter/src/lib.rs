@@ -187,6 +187,7 @@ pub fn main<O: clap::Args>(
     }
     let catalogue = catalogue::Catalogue::new(package, lessons);
     let outcome = args::parse::<O>(package, about).and_then(|args| session::run(&catalogue, &args));
+    drop(folder::remove_all());
     match outcome {
         Ok(code) => code,
         Err(usage) => usage.report(),
