@@ -128,8 +128,11 @@ impl Running {
         }
     }
 
-    pub fn send(&self, signal: &str) {
-        kill(signal, self.child.id());
+    /// Once it was waited for, its number may be another's.
+    pub fn send(&mut self, signal: &str) {
+        if self.is_there() {
+            kill(signal, self.child.id());
+        }
     }
 
     pub fn ended(mut self) -> Ended {
