@@ -2,8 +2,8 @@
 //!
 //! A single client gets its page in a fraction of a millisecond. The server can answer only so many requests a
 //! second, so with ten times the clients past that point each request takes about ten times as long, and nearly all
-//! of it is spent in a queue. More requests at once help until the other side is busy. After that they only wait
-//! longer. Half of the requests take no longer than p50, 99 of 100 no longer than p99.
+//! of it is spent in a queue: more requests at once only wait longer. Half of the requests take no longer than p50, 99
+//! of 100 no longer than p99.
 //!
 //! asyncio: aiohttp, gather
 //!
