@@ -3,6 +3,7 @@
 use std::process::Command;
 
 #[test]
+#[ignore = "it has cargo build the chapters one by one; CI has a step for it"]
 fn every_practice_is_kept() {
     let mut program = Command::new(env!("CARGO_BIN_EXE_ch12-experiment"));
     let checklist = chapter::measured(program.arg("checklist"));
