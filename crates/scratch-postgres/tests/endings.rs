@@ -102,12 +102,12 @@ fn left_in(folder: &Path) -> Vec<String> {
     left
 }
 
-/// `count` endings, two at a time; the kinds in turn, the signals at moments spread over [`MOMENTS`].
+/// `count` endings, four at a time; the kinds in turn, the signals at moments spread over [`MOMENTS`].
 fn endings(count: u64) {
     thread::scope(|scope| {
-        for half in 0..2 {
+        for first in 0..4 {
             scope.spawn(move || {
-                for n in (half..count).step_by(2) {
+                for n in (first..count).step_by(4) {
                     let kinds: Vec<_> = OWN.into_iter().chain(SIGNALS).collect();
                     let kind = kinds[n as usize % kinds.len()];
                     // A large prime's multiples: spread, and the same in every run.

@@ -130,8 +130,8 @@ async fn places_orders(shop: &mut SqliteConnection, more: i64) -> Result<()> {
 }
 
 /// What SQLite takes for itself isn't in it: that is C, and its cache has the same bound in both ways of reading. The
-/// test of these figures runs the lesson in a process of its own (`tests/sqlite_rows.rs`), because other tests beside
-/// it would be counted, too.
+/// test of these figures runs the lesson in a process of its own (`tests/program/sqlite_rows.rs`), because other
+/// tests beside it would be counted, too.
 fn show(t: &mut Timings, rows: usize, peak: &Peak) {
     t.count("rows", rows);
     t.count("memory KiB", peak.bytes() / 1024);

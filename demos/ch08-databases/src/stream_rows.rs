@@ -171,7 +171,7 @@ fn count(t: &mut Timings, label: &str, total: &Total) {
 mod tests {
     use super::*;
 
-    // What the memory comes to is tested in `tests/stream_rows.rs`: here other tests use the same allocator.
+    // What the memory comes to is tested in `tests/program/stream_rows.rs`: here other tests use the same allocator.
     #[tokio::test]
     async fn all_of_them_read_every_row() {
         if scratch_postgres::for_test().await.is_none() {

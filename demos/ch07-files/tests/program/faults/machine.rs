@@ -13,7 +13,7 @@ use std::{
 
 use chapter::Folder;
 
-use crate::{
+use super::{
     PROGRAM, assert_faults, assert_nothing_temporary, program, skipped, with_a_good_record,
 };
 

@@ -26,7 +26,7 @@ fn polls(label: &str) -> [usize; 3] {
 fn it_has_at_most_120_lines_and_the_header_tells_how_many() {
     let lines = ran("three tasks").count("executor: lines of code").whole();
     assert!(lines <= 120, "{lines}");
-    let source = include_str!("../src/mini_executor.rs");
+    let source = include_str!("../../src/mini_executor.rs");
     assert!(source.contains(&format!("this file has {lines} lines")));
     assert!(!source.contains(concat!("unsafe", " {")));
 }

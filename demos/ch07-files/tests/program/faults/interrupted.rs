@@ -10,7 +10,7 @@ use std::{
 
 use chapter::Folder;
 
-use crate::program;
+use super::program;
 
 const RECORDS: usize = 1_000;
 

@@ -8,7 +8,7 @@ use std::{
 use tokio::time::{sleep, timeout};
 use tokio_postgres::Client;
 
-use crate::{count, program, schemas, told, with_password};
+use super::{count, program, schemas, told, with_password};
 
 /// For a machine that builds something beside it; nothing here takes a second otherwise.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use crate::{assert_faults, program, with_a_good_record};
+use super::{assert_faults, program, with_a_good_record};
 
 /// A thread writes to a large record without pause, while the program runs again and again. It has at least 4 MiB
 /// to read each time, so that no write comes in between is unlikely once, and next to impossible in all runs.
