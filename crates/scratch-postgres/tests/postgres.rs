@@ -109,7 +109,8 @@ async fn a_network_delays_each_answer_and_several_of_them_at_once() {
     let start = tokio::time::Instant::now();
     let [one, two, three] = [(); 3].map(|()| client.query_one(&select, &[]));
     tokio::try_join!(one, two, three).unwrap();
-    assert!(start.elapsed() >= round_trip && start.elapsed() < round_trip * 2);
+    assert!(start.elapsed() >= round_trip);
+    assert!(start.elapsed() < round_trip * 3, "three in turn");
 }
 
 #[tokio::test]

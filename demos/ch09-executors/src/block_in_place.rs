@@ -150,7 +150,9 @@ mod tests {
         let label = "block_in_place, one worker";
         assert_eq!(*t[label].count("answers"), 1);
         assert!(t[label].elapsed >= ticks(2));
-        assert!(gap(&t, label) < ticks(2), "there were turns in between");
+        // A blocked loop has a gap of all of it.
+        let elapsed = t[label].elapsed;
+        assert!(gap(&t, label) < elapsed * 9 / 10, "turns in between");
     }
 
     #[test]
@@ -176,10 +178,8 @@ mod tests {
         assert_eq!(*joined.count("answers"), 2);
         assert_eq!(*t["two calls, two tasks"].count("answers"), 2);
         assert!(t["two calls, two tasks"].elapsed >= ticks(2));
-        assert!(
-            gap(&t, "two calls, one join!") < ticks(2),
-            "other tasks go on"
-        );
+        let gap = gap(&t, "two calls, one join!");
+        assert!(gap < joined.elapsed * 9 / 10, "other tasks go on");
     }
 
     #[test]

@@ -119,7 +119,7 @@ mod tests {
         ] {
             let variant = &t[label];
             assert!(variant.elapsed >= ticks(time), "{label}");
-            assert!(gap(variant) < variant.elapsed / 2, "{label}");
+            assert!(gap(variant) < variant.elapsed * 9 / 10, "{label}");
             // A test records its own thread only, so a call on another one has no lane.
             let mut lanes = variant.lanes.iter();
             assert!(lanes.all(|lane| !lane.label.contains("measure")), "{label}");

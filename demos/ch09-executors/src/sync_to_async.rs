@@ -151,7 +151,8 @@ mod tests {
             assert_eq!(*variant.count("size, µm"), 20_002, "{label}");
             let gap = variant.count("longest gap, ms").number();
             // A loop that stood still until the answer came would have a gap of all of it.
-            assert!(Duration::from_secs_f64(gap / 1e3) < ticks(2), "{label}");
+            let gap = Duration::from_secs_f64(gap / 1e3);
+            assert!(gap < variant.elapsed * 9 / 10, "{label}");
         }
     }
 

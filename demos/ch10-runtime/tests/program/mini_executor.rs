@@ -36,9 +36,9 @@ fn tasks_wait_together_and_are_polled_only_when_they_are_woken() {
     let tasks = ran("three tasks");
     assert_eq!(*tasks.count("parts"), "door, shelf, knob");
     assert!(tasks.elapsed >= ticks(3));
-    for part in ["door", "shelf", "knob"] {
-        assert!(tasks.lane(part).start < ticks(1), "{part}");
-    }
+    let lanes = ["door", "shelf", "knob"].map(|part| tasks.lane(part));
+    let first_end = lanes.iter().map(|lane| lane.end).min().unwrap();
+    assert!(lanes.iter().all(|lane| lane.start < first_end));
     assert_eq!(polls("three tasks"), [2, 2, 2]);
 }
 
@@ -60,7 +60,7 @@ fn a_thread_wakes_a_task_by_a_channel() {
     assert_eq!(*pipeline.count("parts"), "door, shelf, knob");
     assert!(pipeline.elapsed >= ticks(4));
     let polishing = &pipeline.lane("polishes").polls;
-    assert!(polishing[0].end < ticks(1));
+    assert!(polishing[0].end < pipeline.elapsed / 2, "it doesn't block");
     assert!(!pipeline.lane("saws_in_a_thread").polls[0].on_loop);
 }
 
