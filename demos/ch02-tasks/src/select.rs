@@ -14,10 +14,10 @@
 //! # what is pending is still a task: it goes on, and can be waited for again
 //! ```
 //!
-//! Not the same: `asyncio.wait` leaves the losers alone. `select!` drops what stands in the branches that lose. If
-//! that is a future, it must be one that can be dropped between two polls without losing anything. Such a future is
-//! called cancel-safe. The documentation of a method says whether it is, and no compiler checks it: see
-//! `pitfalls/cancel-unsafe`. If it is a `&mut` of a future, only the reference is dropped: see `runtime/pin`.
+//! Not the same: `asyncio.wait` leaves the losers alone, and a StreamReader keeps what it has read. `select!` drops
+//! what stands in the branches that lose. A future that is written there has to be cancel-safe: one that can be
+//! dropped between two polls without losing anything. The documentation of a method says whether its future is, and
+//! no compiler checks it: see `pitfalls/cancel-unsafe`. Of a `&mut` only the reference is dropped: see `runtime/pin`.
 
 use std::{pin::pin, time::Duration};
 
@@ -106,7 +106,7 @@ async fn receives_in_the_branch(pieces: Pieces) -> Result<Vec<u32>> {
             // A precondition takes a branch out of the round. The first stroke comes at once. After the third this
             // branch is off, or the clock would go on striking when no order can come any more.
             _ = clock.tick(), if strokes < 3 => strokes += 1,
-            // A pattern that doesn't match does the same: `recv` gives `None` when the last sender is gone.
+            // So does a pattern that doesn't match: `recv` gives `None` when the last sender is gone.
             Some(order) = receiver.recv() => orders.push(order),
             // Both branches are off: the clock by its precondition, the channel by `None`.
             else => break,

@@ -1,9 +1,9 @@
 //! # What a future does under `await`: `poll`, and a waker
 //!
-//! A future has one function, `poll`. It says Ready, with the result, or Pending; then nothing polls it again until
-//! its waker is called. Polled by hand, the glue below says Pending, Pending, Ready. Under `.await` it takes 2 polls,
-//! however long it dries: the first one keeps the waker, and the call that sets the glue dry calls it. If the waker
-//! isn't kept, the glue is polled once, and is still awaited at the end of 3 ticks, though it was dry after 1. A
+//! A future has one function, `poll`. It says Ready, with the result, or Pending; then its task isn't polled again
+//! until its waker is called. Polled by hand, the glue below says Pending, Pending, Ready. Under `.await` it takes 2
+//! polls, however long it dries. The first one keeps the waker; `set_dry` calls it, and the second one says Ready. If
+//! it isn't kept, the glue is polled once, and is still awaited at the end of 3 ticks, though it was dry after 1. A
 //! future that wakes itself at once needs nobody else to wake it, and is polled again and again: 101 times for 100
 //! turns of another task. That task's turns are made by `poll_fn`, which makes a future of a closure.
 //!
@@ -12,14 +12,14 @@
 //! ```python
 //! loop = asyncio.get_running_loop()
 //! glue = loop.create_future()                  # a Future: a result, and callbacks for when it is set
-//! loop.call_later(1, glue.set_result, "dry")   # calls them, and one of them wakes the task
-//! await glue                                   # its __await__ yields it to the task, which adds that callback
+//! loop.call_later(1, glue.set_result, "dry")   # will call them
+//! await glue                                   # the task that awaits it has added one that wakes it
 //! ```
 //!
 //! Not the same: in asyncio the Future has a list of callbacks, so it wakes all who await it, and no code of yours
-//! has to think of it. In Rust each future keeps wakers as its author has written it. `set_result` has to be called
-//! in the loop's thread, and another thread needs `call_soon_threadsafe`. A `Waker` can be called in any thread:
-//! `runtime/mini-executor` is woken by one. A stream has a `poll_next` of the same kind (`streams/iterator`).
+//! has to think of it. In Rust each future keeps wakers as its author has written it. In asyncio `set_result` has to
+//! be called in the loop's thread, and another thread needs `call_soon_threadsafe`. A `Waker` can be called in any
+//! thread, as in `runtime/mini-executor`. A stream has a `poll_next` of the same kind (`streams/iterator`).
 
 use std::{
     future::poll_fn,
@@ -137,8 +137,8 @@ async fn by_hand(glue: &Glue) -> String {
     format!("{first:?}, {second:?}, {:?}", poll())
 }
 
-/// The wait is a task of its own. With `timeout` around its future, the end of the `timeout` would poll it once more,
-/// and it would be found dry.
+/// The wait is a task of its own. A `timeout` around its future would poll it when its time is over, find the glue dry,
+/// and hide that nobody was woken.
 async fn beside(
     setter: impl Future<Output = ()> + Send + 'static,
     dry: impl Future<Output = ()> + Send + 'static,
