@@ -3,7 +3,8 @@
 //! At each of two hatches 100 orders wait. A waiter does 100 rounds and serves one order in each. `select!` draws the
 //! branch it polls first at random in every round, so both hatches are served, about half of the rounds each. With
 //! `biased` it polls them in the order in which they are written: the first hatch is served 100 times, the second
-//! never.
+//! never. A condition takes a branch out of a round. If the first hatch serves 30 at most, the second serves its 100
+//! as well: 130 rounds, until neither branch can win and `else` runs.
 //!
 //! asyncio: wait
 //!
@@ -33,6 +34,12 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     t.count("right", right);
 
     let (left, right) = t.time("biased", exactly(0), serves_the_left_first()).await;
+    t.count("left", left);
+    t.count("right", right);
+
+    let (left, right) = t
+        .time("biased, 30 at most", exactly(0), serves_30_first())
+        .await;
     t.count("left", left);
     t.count("right", right);
     Ok(())
@@ -66,7 +73,25 @@ async fn serves_the_left_first() -> (u32, u32) {
     served
 }
 
-/// As many orders as there are rounds, so that a hatch is never found empty.
+#[instrument(ret)]
+async fn serves_30_first() -> (u32, u32) {
+    let (mut left, mut right) = (full_hatch(), full_hatch());
+    let mut served = (0, 0);
+    loop {
+        select! {
+            biased;
+            // Where the condition is false, the branch isn't polled in this round.
+            Some(()) = left.recv(), if served.0 < 30 => served.0 += 1, // <- the difference
+            // When all is served `recv` gives `None`. A result that doesn't match takes its branch out of the round.
+            Some(()) = right.recv() => served.1 += 1,
+            // No branch is left. Without `else` that is a panic; `asyncio.wait` of an empty set is a ValueError.
+            else => return served,
+        }
+    }
+}
+
+/// As many orders as there are rounds, so that a hatch is never found empty. Its sender is gone: after the last order
+/// the hatch is closed.
 fn full_hatch() -> Receiver<()> {
     let (sender, receiver) = mpsc::channel(ROUNDS as usize);
     while sender.try_send(()).is_ok() {}
@@ -90,5 +115,21 @@ mod tests {
         let t = Timings::of(run).await;
         assert_eq!(*t["biased"].count("left"), ROUNDS);
         assert_eq!(*t["biased"].count("right"), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_condition_takes_a_branch_out_and_else_runs_when_none_is_left() {
+        assert_eq!(serves_30_first().await, (30, 100));
+    }
+
+    #[tokio::test(start_paused = true)]
+    #[should_panic = "all branches are disabled and there is no else branch"]
+    async fn with_no_branch_left_and_no_else_select_panics() {
+        let mut hatch = full_hatch();
+        loop {
+            select! {
+                Some(()) = hatch.recv() => {}
+            }
+        }
     }
 }

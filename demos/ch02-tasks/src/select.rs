@@ -1,10 +1,10 @@
 //! # `select!` in a loop: what is dropped, and what that loses
 //!
 //! Eight orders of 4 bytes arrive over a wire in pieces of 7, and a clock strikes every 1.3 ticks. A loop waits for
-//! both with `select!`, and each stroke drops the branch that reads. If that is `read_exact`, the bytes it has taken
-//! off the wire are lost: 4 of 32 here. That is one order less, and 3 more are wrong, made of the halves of two. Two
-//! forms lose none. One keeps the read across the rounds, with `pin!`. The other waits for the `recv` of a channel,
-//! which takes a whole message or nothing.
+//! both with `select!`, and a stroke ends the round: the other branch is dropped. If that is `read_exact`, in the
+//! middle of an order, the bytes it has taken off the wire are lost: 4 of 32 here, at two strokes (`╳`). That is one
+//! order less, and 3 more are wrong, made of the halves of two. Two forms lose none. One keeps the read across the
+//! rounds, with `pin!`. The other waits for the `recv` of a channel, which takes a whole message or nothing.
 //!
 //! asyncio: wait
 //!
@@ -27,7 +27,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     select,
     sync::mpsc::{self, Sender},
-    time::{Interval, interval, sleep},
+    time::{Instant, Interval, interval_at, sleep},
 };
 use tracing::{info, instrument};
 
@@ -60,15 +60,14 @@ pub async fn run(t: &mut Timings) -> Result<()> {
 async fn reads_in_the_branch(pieces: Pieces) -> Vec<u32> {
     let (mut wire, mut clock) = pieces.arrive();
     let mut orders = Vec::new();
-    let mut bytes = [0; 4];
     loop {
         select! {
             _ = clock.tick() => {}
-            // Between its polls the future keeps how much of `bytes` is filled. A stroke of the clock drops it, and
-            // the next round begins at the first byte again.
-            read = wire.read_exact(&mut bytes) => match read {
-                Ok(_) => orders.push(u32::from_be_bytes(bytes)),
-                Err(_closed) => return orders,
+            // A stroke of the clock drops this future, with the bytes that it holds. The next round makes a new one,
+            // which waits for four bytes again.
+            order = read_order(&mut wire) => match order {
+                Some(order) => orders.push(order),
+                None => return orders,
             },
         }
     }
@@ -100,16 +99,14 @@ async fn receives_in_the_branch(pieces: Pieces) -> Result<Vec<u32>> {
     let (sender, mut receiver) = mpsc::channel(1);
     // The read that must not be dropped is in a task of its own, where nobody drops it.
     let reader = tokio::spawn(reads_into(sender, wire));
-    let (mut orders, mut strokes) = (Vec::new(), 0);
+    let mut orders = Vec::new();
     loop {
         select! {
-            // A precondition takes a branch out of the round. The first stroke comes at once. After the third this
-            // branch is off, or the clock would go on striking when no order can come any more.
-            _ = clock.tick(), if strokes < 3 => strokes += 1,
-            // So does a pattern that doesn't match: `recv` gives `None` when the last sender is gone.
-            Some(order) = receiver.recv() => orders.push(order),
-            // Both branches are off: the clock by its precondition, the channel by `None`.
-            else => break,
+            _ = clock.tick() => {}
+            order = receiver.recv() => match order {
+                Some(order) => orders.push(order),
+                None => break, // the sender is gone, with the task that read
+            },
         }
     }
     reader.await?;
@@ -125,6 +122,7 @@ async fn reads_into(sender: Sender<u32>, mut wire: DuplexStream) {
 }
 
 /// `None` when the wire is closed, even in the middle of an order.
+#[instrument(ret, skip_all)]
 async fn read_order(wire: &mut DuplexStream) -> Option<u32> {
     let mut bytes = [0; 4];
     wire.read_exact(&mut bytes).await.ok()?;
@@ -148,11 +146,12 @@ struct Pieces {
 }
 
 impl Pieces {
-    /// `duplex` makes both ends of a connection inside the program. An `interval` is ready once a period.
+    /// `duplex` makes both ends of a connection inside the program. The interval is ready once a period, the first
+    /// time after one.
     fn arrive(self) -> (DuplexStream, Interval) {
         let (near, far) = duplex(64);
         tokio::spawn(send_orders(far, self));
-        (near, interval(self.clock))
+        (near, interval_at(Instant::now() + self.clock, self.clock))
     }
 }
 
@@ -177,7 +176,20 @@ mod tests {
         test_runner::{Config, TestRunner},
     };
     use std::cell::Cell;
-    use timing::on_virtual_clock;
+    use timing::{
+        on_virtual_clock,
+        report::{Ended, Variant},
+    };
+
+    /// When a read was dropped.
+    fn dropped(variant: &Variant) -> Vec<Duration> {
+        let reads = variant
+            .lanes
+            .iter()
+            .filter(|lane| lane.label.starts_with("read_order"));
+        let dropped = reads.filter(|read| read.ended == Ended::Cancelled);
+        dropped.map(|read| read.end).collect()
+    }
 
     #[tokio::test(start_paused = true)]
     async fn read_exact_loses_a_counted_number_of_bytes_and_the_others_none() {
@@ -186,10 +198,13 @@ mod tests {
         assert_eq!(*unsafe_form.count("bytes lost"), 4);
         assert_eq!(*unsafe_form.count("orders right"), 4);
         assert_eq!(*unsafe_form.count("wrong"), 3);
+        // At 1.3 and 2.6 ticks, the two strokes before the end.
+        assert_eq!(dropped(unsafe_form), [ticks(1.3), ticks(2.6)]);
         for label in ["a read kept by pin!", "recv in select!"] {
             assert_eq!(*t[label].count("bytes lost"), 0, "{label}");
             assert_eq!(*t[label].count("orders right"), 8, "{label}");
             assert_eq!(t[label].elapsed, ticks(3), "{label}");
+            assert_eq!(dropped(&t[label]), [], "{label}");
         }
     }
 
