@@ -8,6 +8,7 @@ mod failed_statement;
 mod in_list;
 mod job_queue;
 mod listen_notify;
+mod missed_notifications;
 mod mysql;
 mod mysql_in_list;
 mod notify_or_poll;
@@ -60,6 +61,7 @@ chapter::lessons![
     on_loop stream_rows,
     on_loop unread_rows,
     on_loop listen_notify,
+    on_loop missed_notifications,
     on_loop notify_or_poll,
     on_loop skip_locked,
     on_loop job_queue,

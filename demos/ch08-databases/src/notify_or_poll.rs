@@ -18,8 +18,9 @@
 //! ```
 //!
 //! Not the same: tokio's `interval` keeps to its planned times, where a `sleep` in a loop begins when the query is
-//! done (see `tasks/periodic`). The same in both: a notification can get lost with the connection. So a clerk who
-//! must not be late also asks now and then, with a `timeout` around `recv`.
+//! done (see `tasks/periodic`). The same in both: a notification can get lost with the connection (see
+//! `databases/missed-notifications`). So a clerk who must not be late also asks now and then, with a `timeout` around
+//! `recv`.
 
 use anyhow::Result;
 use scratch_postgres::Postgres;
