@@ -1,10 +1,10 @@
-//! # Branch order: which one wins when several are ready
+//! # Branch order: which one wins, and when none can
 //!
-//! At each of two hatches 100 orders wait. A waiter does 100 rounds and serves one order in each. `select!` draws the
-//! branch it polls first at random in every round, so both hatches are served, about half of the rounds each. With
-//! `biased` it polls them in the order in which they are written: the first hatch is served 100 times, the second
-//! never. A condition takes a branch out of a round. If the first hatch serves 30 at most, the second serves its 100
-//! as well: 130 rounds, until neither branch can win and `else` runs.
+//! At each of two hatches, left and right, 100 orders wait. A waiter takes one in each of 100 rounds. `select!` draws
+//! the branch it polls first at random in every round, so about half of the orders come from either side. With
+//! `biased` it polls them in the order in which they are written: 100 come from the left, none from the right. A
+//! condition takes a branch out of a round. With 30 from the left at most, all 100 from the right are taken too. Then
+//! neither branch can win, and `else` runs.
 //!
 //! asyncio: wait
 //!
@@ -24,28 +24,26 @@ use tokio::{
     select,
     sync::mpsc::{self, Receiver},
 };
-use tracing::instrument;
 
 const ROUNDS: u32 = 100;
 
 pub async fn run(t: &mut Timings) -> Result<()> {
     let (left, right) = t.time("at random", exactly(0), serves_at_random()).await;
-    t.count("left", left);
-    t.count("right", right);
+    t.count("from the left", left);
+    t.count("from the right", right);
 
     let (left, right) = t.time("biased", exactly(0), serves_the_left_first()).await;
-    t.count("left", left);
-    t.count("right", right);
+    t.count("from the left", left);
+    t.count("from the right", right);
 
     let (left, right) = t
-        .time("biased, 30 at most", exactly(0), serves_30_first())
+        .time("30 at most", exactly(0), serves_30_from_the_left())
         .await;
-    t.count("left", left);
-    t.count("right", right);
+    t.count("from the left", left);
+    t.count("from the right", right);
     Ok(())
 }
 
-#[instrument(ret)]
 async fn serves_at_random() -> (u32, u32) {
     let (mut left, mut right) = (full_hatch(), full_hatch());
     let mut served = (0, 0);
@@ -59,7 +57,6 @@ async fn serves_at_random() -> (u32, u32) {
     served
 }
 
-#[instrument(ret)]
 async fn serves_the_left_first() -> (u32, u32) {
     let (mut left, mut right) = (full_hatch(), full_hatch());
     let mut served = (0, 0);
@@ -73,16 +70,14 @@ async fn serves_the_left_first() -> (u32, u32) {
     served
 }
 
-#[instrument(ret)]
-async fn serves_30_first() -> (u32, u32) {
+async fn serves_30_from_the_left() -> (u32, u32) {
     let (mut left, mut right) = (full_hatch(), full_hatch());
     let mut served = (0, 0);
     loop {
         select! {
-            biased;
-            // Where the condition is false, the branch isn't polled in this round.
+            // Where the condition is false the branch isn't polled in this round. `left.recv()` is called all the same.
             Some(()) = left.recv(), if served.0 < 30 => served.0 += 1, // <- the difference
-            // When all is served `recv` gives `None`. A result that doesn't match takes its branch out of the round.
+            // When all is taken `recv` gives `None`. A result that doesn't match is dropped, and takes its branch out.
             Some(()) = right.recv() => served.1 += 1,
             // No branch is left. Without `else` that is a panic; `asyncio.wait` of an empty set is a ValueError.
             else => return served,
@@ -90,8 +85,7 @@ async fn serves_30_first() -> (u32, u32) {
     }
 }
 
-/// As many orders as there are rounds, so that a hatch is never found empty. Its sender is gone: after the last order
-/// the hatch is closed.
+/// As many orders as there are rounds. The sender is gone: after the last order `recv` gives `None`.
 fn full_hatch() -> Receiver<()> {
     let (sender, receiver) = mpsc::channel(ROUNDS as usize);
     while sender.try_send(()).is_ok() {}
@@ -113,13 +107,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn biased_starves_what_stands_below_a_branch_that_is_ready() {
         let t = Timings::of(run).await;
-        assert_eq!(*t["biased"].count("left"), ROUNDS);
-        assert_eq!(*t["biased"].count("right"), 0);
+        assert_eq!(*t["biased"].count("from the left"), ROUNDS);
+        assert_eq!(*t["biased"].count("from the right"), 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_condition_takes_a_branch_out_and_else_runs_when_none_is_left() {
-        assert_eq!(serves_30_first().await, (30, 100));
+        assert_eq!(serves_30_from_the_left().await, (30, 100));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,10 +1,10 @@
-//! # LISTEN and NOTIFY: heard by who listens at the commit
+//! # NOTIFY: heard by those who listen when it commits
 //!
-//! A session of PostgreSQL that listens to a channel (LISTEN) gets each text that is sent there (NOTIFY). The server
-//! keeps none for later: of 2 orders that a shop announces, one before a clerk's LISTEN and one after it, the clerk
-//! hears 1. A notification belongs to its transaction. Four that a transaction sends are heard when it commits, after
-//! 1 tick, and as 2, because the server folds equal ones. So a notification is a hint to look into the table, not the
-//! data. What is lost with a connection is in `databases/missed-notifications`.
+//! A session of PostgreSQL that listens to a channel (LISTEN) gets the texts that are sent there (NOTIFY). The server
+//! keeps none for later: of 2 that a shop sends, one before a clerk's LISTEN and one after it, the clerk hears 1. In a
+//! transaction they are sent by its commit. Of 4 that a transaction holds for 1 tick a clerk hears 2 after that tick,
+//! though this clerk's LISTEN comes after all 4: the server folds equal ones. Of 2 that are rolled back 0 are heard. So
+//! a notification is a hint to look into a table, as in `databases/missed-notifications`, and not the data.
 //!
 //! asyncio: add_listener, Connection.notifies
 //!
@@ -12,15 +12,14 @@
 //!
 //! ```python
 //! heard = asyncio.Queue()
-//! await connection.add_listener("orders", lambda *what: heard.put_nowait(what[-1]))   # asyncpg
+//! await connection.add_listener("orders", lambda *args: heard.put_nowait(args[-1]))   # asyncpg
 //! while (order := await heard.get()) != "closed":
 //!     print(order)
 //! ```
 //!
-//! Not the same: asyncpg calls a function for each notification, and a queue of yours makes them something to await.
-//! A `PgListener` of sqlx is awaited as it is, and holds a connection of its own. The server's part is the same in
-//! both: what is sent before the LISTEN or rolled back is heard by nobody, and equal texts of a transaction arrive
-//! once.
+//! Not the same: asyncpg calls a function for each notification, and a queue of yours makes that something to await.
+//! Of a sqlx `PgListener` you await `recv`; the nearest to it is `notifies`, the async generator of psycopg. It keeps
+//! a connection of its own, or one of a pool. The server's part is the same everywhere.
 
 use anyhow::Result;
 use scratch_postgres::Postgres;
@@ -40,59 +39,55 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     info!("{postgres}");
     let mut shop = Shop::open(&postgres).await?;
 
-    let early = early(&mut shop);
-    let heard = t.time("one before LISTEN", none(), early).await?;
+    let work = one_before_listen(&mut shop);
+    let heard = t.time("one before LISTEN", none(), work).await?;
     t.count("sent", 2);
     t.count("heard", heard);
 
-    let listener = shop.listener().await?;
-    let all = in_one_transaction(&mut shop, listener);
-    let heard = t.time("four in a transaction", exactly(1), all).await?;
+    let work = committed_after_listen(&mut shop);
+    let heard = t.time("four in a transaction", exactly(1), work).await?;
     t.count("sent", 4);
     t.count("heard", heard);
 
-    let listener = shop.listener().await?;
-    let none_of_them = rolled_back(&mut shop, listener);
-    let heard = t.time("two rolled back", exactly(1), none_of_them).await?;
+    let work = rolled_back(&mut shop);
+    let heard = t.time("two rolled back", none(), work).await?;
     t.count("sent", 2);
     t.count("heard", heard);
     Ok(())
 }
 
-async fn early(shop: &mut Shop) -> Result<u64> {
-    shop.sells("tea").await?;
+async fn one_before_listen(shop: &mut Shop) -> Result<u64> {
+    shop.notifies("tea").await?;
     let listener = shop.listener().await?;
-    shop.sells("rice").await?;
+    shop.notifies("rice").await?;
     shop.notifies("closed").await?;
     hears_all(listener).await
 }
 
-async fn in_one_transaction(shop: &mut Shop, listener: PgListener) -> Result<u64> {
-    let sells = async {
-        query("begin").execute(&mut shop.desk).await?;
-        for what in ["tea", "tea", "tea", "rice"] {
-            shop.sells(what).await?;
-        }
+async fn committed_after_listen(shop: &mut Shop) -> Result<u64> {
+    query("begin").execute(&mut shop.desk).await?;
+    for what in ["tea", "tea", "tea", "rice"] {
+        shop.notifies(what).await?;
+    }
+    let listener = shop.listener().await?; // later than the four, and not too late
+    let commits = async {
         sleep(ticks(1)).await;
         query("commit").execute(&mut shop.desk).await?; // sent here, in the order of the calls
         shop.notifies("closed").await
     };
-    let (heard, ()) = tokio::try_join!(hears_all(listener), sells)?;
+    let (heard, ()) = tokio::try_join!(hears_all(listener), commits)?;
     Ok(heard)
 }
 
-async fn rolled_back(shop: &mut Shop, listener: PgListener) -> Result<u64> {
-    let sells = async {
-        query("begin").execute(&mut shop.desk).await?;
-        for what in ["tea", "rice"] {
-            shop.sells(what).await?;
-        }
-        sleep(ticks(1)).await;
-        query("rollback").execute(&mut shop.desk).await?; // neither the rows nor the notifications have been
-        shop.notifies("closed").await
-    };
-    let (heard, ()) = tokio::try_join!(hears_all(listener), sells)?;
-    Ok(heard)
+async fn rolled_back(shop: &mut Shop) -> Result<u64> {
+    let listener = shop.listener().await?;
+    query("begin").execute(&mut shop.desk).await?;
+    for what in ["tea", "rice"] {
+        shop.notifies(what).await?;
+    }
+    query("rollback").execute(&mut shop.desk).await?;
+    shop.notifies("closed").await?;
+    hears_all(listener).await
 }
 
 /// Counts the notifications until the one that says that the shop closes.
@@ -118,12 +113,8 @@ pub struct Shop {
 
 impl Shop {
     pub async fn open(postgres: &Postgres) -> Result<Self> {
-        let mut desk = PgConnection::connect(postgres.url()).await?;
-        query("create table orders (what text)")
-            .execute(&mut desk)
-            .await?;
         Ok(Self {
-            desk,
+            desk: PgConnection::connect(postgres.url()).await?,
             url: postgres.url().into(),
             channel: postgres.schema().into(),
         })
@@ -133,14 +124,6 @@ impl Shop {
         let mut listener = PgListener::connect(&self.url).await?;
         listener.listen(&self.channel).await?;
         Ok(listener)
-    }
-
-    /// The row first. Outside a transaction each statement is committed by itself, and a clerk who hears before there
-    /// is a row finds nothing.
-    pub async fn sells(&mut self, what: &str) -> Result<()> {
-        let row = query("insert into orders values ($1)").bind(what);
-        row.execute(&mut self.desk).await?;
-        self.notifies(what).await
     }
 
     /// `notify` takes no bound values, the function does.
@@ -164,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_sent_before_listen_is_never_heard() {
+    async fn what_is_committed_before_listen_is_never_heard() {
         let Some(t) = measured(run).await else { return };
         let early = &t["one before LISTEN"];
         assert_eq!(heard(early), ["rice", "closed"]);
@@ -172,7 +155,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_transaction_sends_when_it_commits_and_folds_equal_ones() {
+    async fn a_transaction_sends_when_it_commits_to_those_who_listen_by_then_and_folds_equal_ones()
+    {
         let Some(t) = measured(run).await else { return };
         let committed = &t["four in a transaction"];
         assert_eq!(heard(committed), ["tea", "rice", "closed"]);
