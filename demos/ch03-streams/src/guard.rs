@@ -17,9 +17,10 @@
 //! async with Ledger() as ledger: ledger.note(loan)
 //! ```
 //!
-//! Not the same: `__aexit__` may await, and is told the exception. `Drop` can't await and isn't told anything. (It is
-//! skipped by `mem::forget` and by an abort of the process.) `close` is a method like any other: if it is forgotten,
-//! neither the compiler nor the runtime says so. It takes `self`, so using a closed ledger doesn't compile (E0382).
+//! Not the same: `__aexit__` may await, until a second cancel, and is told the exception. `Drop` can't await and isn't
+//! told the error. (It is skipped by `mem::forget`, by `process::exit` and by an abort.) `close` is a method like any
+//! other: if it is forgotten, neither the compiler nor the runtime asks for it. It takes `self`, so using a closed
+//! ledger doesn't compile (E0382).
 
 use std::sync::{
     Arc,
@@ -38,7 +39,7 @@ use tokio_util::task::TaskTracker;
 use tracing::instrument;
 
 pub async fn run(t: &mut Timings) -> Result<()> {
-    // A desk has 5 ticks. Only the fourth would never finish, and is cancelled.
+    // A desk has 5 ticks. Only that of `Ending::Cancel` would never finish.
     let desks = at_every_ending(forgets_to_close, None, 5.0);
     let desks = t.time("close forgotten", exactly(5), desks).await;
     count(t, &desks);
@@ -62,9 +63,9 @@ pub async fn run(t: &mut Timings) -> Result<()> {
 
 #[instrument(ret, err, skip_all, fields(ending = ?desk.ending))]
 async fn forgets_to_close(desk: Arc<Desk>) -> Result<()> {
-    for reader in 1..=2 {
-        let _ledger = Ledger::open(reader, &desk);
-        if !desk.goes_on_after(reader).await? {
+    for loan in 1..=2 {
+        let _ledger = Ledger::open(loan, &desk);
+        if !desk.goes_on_after(loan).await? {
             break;
         }
     }
@@ -73,10 +74,10 @@ async fn forgets_to_close(desk: Arc<Desk>) -> Result<()> {
 
 #[instrument(ret, err, skip_all, fields(ending = ?desk.ending))]
 async fn closes_last(desk: Arc<Desk>) -> Result<()> {
-    for reader in 1..=2 {
-        let ledger = Ledger::open(reader, &desk);
+    for loan in 1..=2 {
+        let ledger = Ledger::open(loan, &desk);
         // Both the `?` and the `break` leave the block here, above its last line.
-        if !desk.goes_on_after(reader).await? {
+        if !desk.goes_on_after(loan).await? {
             break;
         }
         ledger.close().await; // <- the difference
@@ -86,11 +87,11 @@ async fn closes_last(desk: Arc<Desk>) -> Result<()> {
 
 #[instrument(ret, err, skip_all, fields(ending = ?desk.ending))]
 async fn closes_first(desk: Arc<Desk>) -> Result<()> {
-    for reader in 1..=2 {
-        let ledger = Ledger::open(reader, &desk);
-        let goes_on = desk.goes_on_after(reader).await;
+    for loan in 1..=2 {
+        let ledger = Ledger::open(loan, &desk);
+        let goes_on = desk.goes_on_after(loan).await;
         // <- the difference: an error is a value, and can be returned after the `close`. An exception leaves at once,
-        // hence Python's `finally`. So does a cancel here: it ends the function inside the `.await` above.
+        // hence Python's `finally`. So does a cancel: it ends the function inside the `.await` above or below.
         ledger.close().await;
         if !goes_on? {
             break;
@@ -115,7 +116,8 @@ impl Ledger {
     async fn close(mut self) {
         if let Some(loan) = self.loan {
             send(loan, self.desk.clone()).await;
-            // Not before the wait: if `close` itself is cancelled, `drop` still has the loan.
+            // Not before the wait: if `close` itself is cancelled, `drop` still has the loan. A catalogue that has got
+            // it by then gets it twice.
             self.loan = None;
         }
     }
@@ -124,7 +126,8 @@ impl Ledger {
 impl Drop for Ledger {
     fn drop(&mut self) {
         self.desk.drops.fetch_add(1, Relaxed);
-        // The task gets a copy of the loan: the ledger is only borrowed here, and can't be moved into a task.
+        // The task gets a copy of the loan: the ledger is only borrowed here, and can't be moved into a task. Where no
+        // runtime is, `spawn` panics.
         if let (Some(loan), Some(tasks)) = (self.loan, &self.desk.tasks) {
             tasks.spawn(send(loan, self.desk.clone()));
         }
@@ -156,13 +159,13 @@ struct Desk {
 }
 
 impl Desk {
-    /// The ending happens at the second reader.
-    async fn goes_on_after(&self, reader: u32) -> Result<bool> {
+    /// The ending happens at the second loan.
+    async fn goes_on_after(&self, loan: u32) -> Result<bool> {
         sleep(ticks(1)).await;
         match self.ending {
-            Ending::Error if reader == 2 => bail!("no card"),
-            Ending::Break if reader == 2 => Ok(false),
-            Ending::Cancel if reader == 2 => std::future::pending().await,
+            Ending::Error if loan == 2 => bail!("no card"),
+            Ending::Break if loan == 2 => Ok(false),
+            Ending::Cancel if loan == 2 => std::future::pending().await,
             _ => Ok(true),
         }
     }
@@ -174,7 +177,7 @@ async fn at_every_ending(
     tasks: Option<TaskTracker>,
     time: f64,
 ) -> Vec<Arc<Desk>> {
-    let days = ENDINGS.map(async |ending| {
+    let desks = ENDINGS.map(async |ending| {
         let desk = Arc::new(Desk {
             ending,
             tasks: tasks.clone(), // one more handle of the same tracker
@@ -184,9 +187,9 @@ async fn at_every_ending(
         let _ending = timeout(ticks(time), work(desk.clone())).await; // as planned; its lane shows it
         desk
     });
-    let desks = join_all(days).await;
+    let desks = join_all(desks).await;
     if let Some(tasks) = tasks {
-        tasks.close(); // no more tasks will come: without this `wait` doesn't end
+        tasks.close(); // `wait` ends when the tracker is closed and has no tasks
         tasks.wait().await;
     }
     desks

@@ -1,11 +1,11 @@
 //! # Leaving a stream: which of its clean-up runs
 //!
 //! A generator (`try_stream!` is `stream!` with a `?` in it) reads from a drawer, and closing the drawer takes 1
-//! tick. Four readings leave it in four ways: by `break`, by a cancel, at an error, at the end. `Drop` runs at all 4.
-//! The `.await` that closes the drawer runs only at the end: 3 of 4 are never closed. A task that sends the books
-//! into a channel (see `streams/generator`) closes all 4, but 3 of them are still open when the reading returns. It
-//! notices only at its next `send` that its reader is gone, so 2 books are fetched in vain. A task that also waits
-//! for `sender.closed()`, and that is awaited, fetches 0 in vain and leaves 0 open.
+//! tick. Four readings end in four ways: by `break`, by a cancel, at an error, at the end. `Drop` runs at all 4. The
+//! `.await` that closes the drawer runs only at the end: 3 of 4 are never closed. A task that sends the books into a
+//! channel (see `streams/generator`) closes all 4 if the program lives on, but 3 of them are still open when its caller
+//! goes on. It notices only at its next `send` that its reader is gone, so 2 books are fetched in vain. A task that
+//! also waits for `sender.closed()` fetches 0 in vain. If the caller also awaits it, it leaves 0 open.
 //!
 //! asyncio: aclose, aclosing, GeneratorExit
 //!
@@ -18,10 +18,10 @@
 //! async with aclosing(books(drawer)) as stream: print(await anext(stream))
 //! ```
 //!
-//! Not the same: `finally` may await. An error or a cancel inside the generator runs it at once; after a `break` the
-//! event loop runs it later, or `aclosing` at the end of its block. A Rust stream that is left is dropped at the
-//! `.await` or `yield` where it stands, and `Drop` can't await. Work that has to wait needs an owner that isn't
-//! dropped, as in `streams/with-connection`. Nor does a drop stop a server (`databases/unread-rows`).
+//! Not the same: `finally` may await. An error or a cancel inside the generator runs it at once. After a `break`, an
+//! error or a cancel in the body of the loop the event loop runs it later, or `aclosing` at the end of its block. A
+//! Rust stream that is left is dropped at the `.await` or `yield` where it stands, and `Drop` can't await. Work that
+//! has to wait needs an owner that isn't dropped, as in `streams/with-connection`.
 
 use std::sync::{
     Arc,
@@ -46,7 +46,8 @@ type Books = BoxStream<'static, Result<u32>>;
 type Task = JoinHandle<()>;
 
 pub async fn run(t: &mut Timings) -> Result<()> {
-    // In the order of the endings. Only a reading that gets to the end waits for the `close`.
+    // In the order of the endings; a missing book is noticed at once. Only a reading that gets to the end waits for the
+    // `close`.
     let law = || sum([2.0, 1.5, 1.0, 3.0 + 1.0]);
 
     let readings = four_readings(|drawer| (generator(drawer), None));
@@ -60,7 +61,7 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     let readings = four_readings(|drawer| sent_by_a_task(drawer, true)); // <- the difference
     // Now every ending waits for the `close`, hence a tick more for each of the first three.
     let law = sum([2.0 + 1.0, 1.5 + 1.0, 1.0 + 1.0, 3.0 + 1.0]);
-    let logs = t.time("a task, awaited", law, readings).await?;
+    let logs = t.time("told and awaited", law, readings).await?;
     count(t, &logs);
     Ok(())
 }
@@ -77,21 +78,21 @@ fn generator(drawer: Drawer) -> Books {
     })
 }
 
-/// The task owns the drawer. It isn't dropped with the stream, so it can await when the stream has been left.
-fn sent_by_a_task(drawer: Drawer, is_awaited: bool) -> (Books, Option<Task>) {
+/// The task owns the drawer, so the drawer isn't dropped with the stream, and the task can await when that is left.
+fn sent_by_a_task(drawer: Drawer, is_told_and_awaited: bool) -> (Books, Option<Task>) {
     let (sender, receiver) = channel(1);
     let task = tokio::spawn(async move {
         tokio::select! {
             () = sends(&drawer, &sender) => {}
-            // Ready as soon as the stream is dropped. A fetch that is under way is dropped with it.
-            () = sender.closed(), if is_awaited => {}
+            // Ready as soon as the stream is dropped. Then `select!` drops the fetch that is under way.
+            () = sender.closed(), if is_told_and_awaited => {}
         }
         drawer.close().await;
         // The sender lives until here, so a reading that gets to the end has waited for the `close`.
     });
     let books = ReceiverStream::new(receiver).boxed();
-    // The caller awaits the handle, whatever becomes of the reading. Without it the task goes on by itself.
-    (books, is_awaited.then_some(task))
+    // The caller awaits the handle, whatever becomes of the reading. A handle that is dropped detaches the task.
+    (books, is_told_and_awaited.then_some(task))
 }
 
 async fn sends(drawer: &Drawer, sender: &Sender<Result<u32>>) {
@@ -119,7 +120,7 @@ async fn four_readings(open: impl Fn(Drawer) -> (Books, Option<Task>)) -> Result
             task.await?;
         }
         let is_open = log.closed.load(Relaxed) == 0;
-        log.open_on_return.store(is_open.into(), Relaxed);
+        log.left_open.store(is_open.into(), Relaxed);
         logs.push(log);
     }
     Ok(logs)
@@ -185,10 +186,11 @@ impl Drop for Drawer {
 /// What happened to one drawer.
 #[derive(Default)]
 struct Log {
+    /// Fetches that have finished.
     fetched: AtomicUsize,
     read: AtomicUsize,
     dropped: AtomicUsize,
-    open_on_return: AtomicUsize,
+    left_open: AtomicUsize,
     closed: AtomicUsize,
 }
 
@@ -199,7 +201,7 @@ fn count(t: &mut Timings, logs: &[Arc<Log>]) {
     let unread = all(|log| &log.fetched) - all(|log| &log.read);
     t.count("fetched in vain", unread);
     t.count("drawers dropped", all(|log| &log.dropped));
-    t.count("open on return", all(|log| &log.open_on_return));
+    t.count("left open", all(|log| &log.left_open));
     t.count("never closed", logs.len() - all(|log| &log.closed));
 }
 
@@ -253,7 +255,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_task_that_is_told_and_awaited_leaves_nothing_open() {
         let t = Timings::of(run).await;
-        let form = "a task, awaited";
+        let form = "told and awaited";
         assert_eq!(closed(&t, form), CLOSED);
         assert_eq!(counts(&t, form), [0, 4, 0, 0]);
         assert_eq!(t[form].lane("close(Break)").start, ticks(2));

@@ -19,9 +19,10 @@
 //! ```
 //!
 //! Not the same: the block of an `async with` is a part of its function, and a closure is a function of its own. A
-//! `return` in it ends only the closure, and a `break` can't leave a loop around the call (E0267). `finally` runs
-//! after a cancel and after any exception, and may await. In Rust a dropped call runs only `Drop`, which can't wait
-//! for a close but can tell a task to close; and a panic in the work skips the close in both functions.
+//! `return` in it ends only the closure, and a `break` in it can't leave a loop outside (E0267). `finally` runs after a
+//! cancel and after any exception, and may await until a second cancel comes, which the owner's close survives. In Rust
+//! a dropped call runs only `Drop`, which can't wait for a close but can tell a task to close; and a panic in the work
+//! skips the close in both functions.
 
 use std::{
     fmt::Debug,
@@ -79,7 +80,8 @@ async fn with_connection<T: Debug>(
 ) -> Result<T> {
     let mut connection = Connection::open(catalogue);
     let result = work(&mut connection).await;
-    // Reached after an error too, which is returned below. Not reached if the call is dropped in the line above.
+    // Reached after an error too, which is returned below. Not reached if the call is dropped in the line above, or the
+    // work panics there.
     connection.close().await;
     result
 }
@@ -92,15 +94,15 @@ async fn with_owner<T: Debug + Send + 'static>(
     work: impl FnOnce(&mut Connection) -> BoxFuture<'_, Result<T>> + Send + 'static,
 ) -> Result<T> {
     let mut connection = Connection::open(catalogue);
-    let told = CancellationToken::new();
+    let stop = CancellationToken::new();
     // Dropped when this call ends, in whatever way. Its `Drop` cancels the token, which needs no wait.
-    let _tells_at_the_end = told.clone().drop_guard();
+    let _stops_at_the_end = stop.clone().drop_guard();
     let owner = catalogue.owners.spawn(async move {
-        let result = told.run_until_cancelled(work(&mut connection)).await;
+        let result = stop.run_until_cancelled(work(&mut connection)).await;
         connection.close().await; // <- the difference: in a task, which isn't dropped with the call
         result
     });
-    // If this call is dropped here, so is the handle, and the task runs on. `Err` would be a panic of the work.
+    // If this call is dropped here, so is the handle, and the task runs on. `Err` would be a panic.
     let finished = owner.await?;
     finished.expect("nobody cancels the token while this call waits")
 }
@@ -140,7 +142,7 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         if self.session.is_some() {
-            info!("dropped, and its session stays open");
+            info!("the connection is dropped, its session stays open");
         }
     }
 }
@@ -169,7 +171,9 @@ async fn open_after(
     at: &Catalogue,
 ) -> usize {
     match ending {
-        Ending::Return | Ending::Error => drop(call.await),
+        Ending::Return | Ending::Error => {
+            let _result = call.await;
+        }
         Ending::Break => breaks_at_closing_time(call).await,
         Ending::Cancel => drop(timeout(ticks(2), call).await),
     }
@@ -179,7 +183,7 @@ async fn open_after(
     open
 }
 
-/// Looks at the clock between the polls of the call. The `break` leaves this function, which holds the call.
+/// Looks at the clock between the polls of the call. The `break` ends this function, and with it `call`.
 async fn breaks_at_closing_time(call: impl Future) {
     let mut call = pin!(call);
     let closing = Instant::now() + ticks(2);
@@ -232,7 +236,11 @@ mod tests {
             let ended: Vec<_> = t[label].lanes.iter().map(|lane| lane.ended).collect();
             assert_eq!(ended, [Cancelled; 2], "the call and the look-up, no close");
             let said: Vec<_> = t[label].said.iter().map(|said| &said.text).collect();
-            assert_eq!(said, ["dropped, and its session stays open"], "{label}");
+            assert_eq!(
+                said,
+                ["the connection is dropped, its session stays open"],
+                "{label}"
+            );
         }
     }
 
