@@ -93,8 +93,8 @@ pub struct Watched {
 
 impl Watched {
     /// `Condition.wait_for` and what follows it: looks and, if it can, changes the tray under the same lock. Then it
-    /// wakes all that wait, since it doesn't know which of them can go on. `notify_one` might wake a teller where only a
-    /// clerk could go on.
+    /// wakes all that wait, since it doesn't know which of them can go on. `notify_one` might wake a teller where only
+    /// a clerk could go on.
     pub async fn wait_for<T>(&self, attempt: impl Fn(&mut VecDeque<u32>) -> Option<T>) -> T {
         loop {
             // `notify_waiters` reaches every `notified()` that was called before it, even one that isn't awaited yet.
@@ -105,7 +105,7 @@ impl Watched {
                 self.changed.notify_waiters();
                 return done;
             }
-            // Others run here. On several threads they could without this line, which is no part of the pattern.
+            // Others run here. On several threads they could without this line, too.
             yield_now().await;
             changed.await;
         }

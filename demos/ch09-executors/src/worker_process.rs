@@ -4,24 +4,25 @@
 //! (`executors/frames`). One that works measures 3 parts in 3 ticks, and is still running, ready for others. A worker
 //! can be lost in three ways. One that dies in the middle of a part closes its pipe, and its exit status says whether
 //! it ended by itself or by a signal; `executors/process-pool` starts another in its place. One that prints text
-//! between its answers is still running, but what it sends is rubbish: a fault in its code, which a new worker has,
-//! too. One that hangs is still running and sends nothing: here a `timeout` gives it up after 2 ticks.
+//! between its answers is still running, but what it sends is rubbish (four letters, read as a length): a fault in its
+//! code, which a new worker has, too. One that hangs is still running and sends nothing: a `timeout` around each part
+//! gives it up after 2 ticks. Who gives a worker up kills it, by dropping it.
 //!
 //! asyncio: multiprocessing.Process, multiprocessing.Pipe, EOFError
 //!
 //! real clock: real processes
 //!
 //! ```python
-//! here, there = multiprocessing.Pipe()
+//! here, there = multiprocessing.Pipe()        # `there.close()` after the start, or `recv` would never see the end
 //! multiprocessing.Process(target=works, args=[there], daemon=True).start()
-//! there.close()                               # or `recv` would never see the end
 //! here.send(part)
 //! size = await asyncio.to_thread(here.recv)   # EOFError: the worker has died
 //! ```
 //!
-//! Not the same: a `Process` runs a function of its program. Here an argument tells the program that it is a worker,
-//! and its function is looked up by name. multiprocessing ends its daemons when their parent exits; after a SIGKILL
-//! it can't. This worker sees the end of its stdin, which the system closes, and ends in the middle of a part.
+//! Not the same: a `Process` runs a function of its program. Here an argument tells the program that it is a worker.
+//! A `wait_for` around that `to_thread` doesn't end the thread: the program waits for a hung worker at its end. Here a
+//! read that is given up is dropped. multiprocessing ends its daemons when their parent exits; after a SIGKILL it
+//! can't. This worker sees the end of its stdin, which the system closes, and ends in the middle of a part.
 
 use std::{
     env, fmt,
@@ -48,13 +49,13 @@ use tracing::instrument;
 use crate::frames::{Fault, LONGEST, framed, next};
 
 pub async fn run(t: &mut Timings) -> Result<()> {
-    for (label, law, fault, limit) in [
+    for (label, law, mishap, limit) in [
         ("works", Some(at_least(3)), "", 100),
         ("dies", Some(at_least(0.5)), "dies at 1", 100),
         ("prints", none(), "prints at 1", 100),
         ("hangs", Some(at_least(2)), "hangs at 1", 2),
     ] {
-        let measured = t.time(label, law, measures(fault, limit)).await;
+        let measured = t.time(label, law, three_parts(mishap, limit)).await;
         let (mut worker, outcome) = measured?;
         t.count("outcome", outcome);
         let running = worker.child.try_wait()?.is_none();
@@ -63,10 +64,10 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     Ok(())
 }
 
-/// One worker for 3 parts, each in `limit` ticks, and their sizes, or why there are none. A worker whose answer is
-/// late must not be asked again: the late answer would be read as the one about the next part.
-async fn measures(fault: &str, limit: u32) -> Result<(Worker, String), Lost> {
-    let mut worker = Worker::start(fault).await?;
+/// One worker for 3 parts, each in `limit` ticks, and their sizes, or why there are none. A worker that was
+/// given up must not be asked again: its late answer isn't the one about the next part, and half of it may be lost.
+async fn three_parts(mishap: &str, limit: u32) -> Result<(Worker, String), Lost> {
+    let mut worker = Worker::start(mishap).await?;
     let mut sizes = Vec::new();
     for part in 1..=3 {
         match timeout(ticks(limit), worker.measure(part)).await {
@@ -87,11 +88,11 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// `fault` is what the lesson makes go wrong, and at which part: `dies at 2`. Empty for nothing.
+    /// `mishap` is what the lesson makes go wrong, and at which part: `dies at 2`. Empty for nothing.
     #[instrument(ret, err, skip_all)]
-    pub async fn start(fault: &str) -> Result<Self, Lost> {
+    pub async fn start(mishap: &str) -> Result<Self, Lost> {
         let spawned = chapter::worker("worker_process::works")
-            .and_then(|mut command| Ok(command.env("FAULT", fault).spawn()?));
+            .and_then(|mut command| Ok(command.env("MISHAP", mishap).spawn()?));
         let mut child = spawned.map_err(Lost::NotStarted)?;
         let pipes = child.stdin.take().zip(child.stdout.take());
         let (orders, answers) = pipes.expect("both are piped");
@@ -107,7 +108,7 @@ impl Worker {
     #[instrument(ret, err, skip(self))]
     pub async fn measure(&mut self, part: u32) -> Result<u32, Lost> {
         let order = framed(&format!("{part} {}", ticks(1).as_millis()));
-        // An error here means that the worker is gone. Reading finds that, too, and asks why.
+        // An error here means that the worker is gone. `hear` finds that, too, and asks for its exit status.
         let _ = self.orders.write_all(&order).await;
         let answer = self.hear().await?;
         let size = answer.strip_prefix(&format!("{part} "));
@@ -131,14 +132,14 @@ impl Worker {
 pub fn works() -> Result<()> {
     let (to_work, orders) = channel();
     thread::spawn(move || hear_orders(&to_work));
-    let fault = env::var("FAULT").unwrap_or_default();
+    let mishap = env::var("MISHAP").unwrap_or_default();
     let mut stdout = io::stdout().lock();
     stdout.write_all(&framed("ready"))?;
     stdout.flush()?;
     for order in orders {
         let (part, ms) = order.split_once(' ').context("a part and its time")?;
         let (part, time): (u32, _) = (part.parse()?, Duration::from_millis(ms.parse()?));
-        match fault.strip_suffix(&format!(" at {part}")) {
+        match mishap.strip_suffix(&format!(" at {part}")) {
             Some("dies") => {
                 block(time / 2);
                 exit(1);
@@ -204,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_order_is_read_whole_and_the_end_of_the_pipe_is_none() {
+    fn an_order_is_read_whole_and_the_end_of_the_pipe_is_an_error() {
         let mut pipe = &framed("12 7")[..];
         assert_eq!(hear_order(&mut pipe).unwrap(), "12 7");
         assert!(hear_order(&mut pipe).is_err());

@@ -1,28 +1,28 @@
 //! # Signals: SIGINT and SIGTERM are events, and exit codes
 //!
 //! A process that doesn't listen is ended by SIGTERM where it stands: of the 6 jobs that it has accepted
-//! (`runtime/shutdown`) it finishes 0 and aborts 0, and it has no exit code. One that listens has an event to wait
-//! for. It finishes 4 jobs, aborts 2 that take too long, and says by its exit code why it ended, 128 plus the number
-//! of the signal: 143 after SIGTERM, which service managers send, and 130 after SIGINT, which is Ctrl-C. A second
-//! SIGINT changes none of these numbers: once tokio listens to a signal, the system doesn't end the process for it
-//! any more, whether a task waits for it or not.
+//! (`runtime/shutdown`) it finishes 0 and aborts 0, and it has no exit code. (As process 1 of a container it isn't
+//! ended at all.) One that listens has an event to wait for. It finishes 4 jobs, aborts 2 that take too long, refuses 2
+//! that come later, and says by its exit code why it ended, as shells do: 143 after SIGTERM, which service managers
+//! send, and 130 after SIGINT, which is Ctrl-C. A second SIGINT changes none of these numbers: once tokio listens to a
+//! signal, the system doesn't end the process for it any more.
 //!
-//! asyncio: loop.add_signal_handler, Runner, KeyboardInterrupt, SIGINT, SIGTERM
+//! asyncio: loop.add_signal_handler, KeyboardInterrupt, SIGINT, SIGTERM
 //!
 //! real clock: processes that get signals
 //!
 //! ```python
-//! closing = asyncio.Event()
+//! came = loop.create_future()
+//! def closes(name): came.done() or came.set_result(name)
 //! for name in (signal.SIGINT, signal.SIGTERM):
-//!     loop.add_signal_handler(name, closing.set)
-//! await closing.wait()
-//! # Then: refuse, finish, abort. And after asyncio.run: sys.exit(143)
+//!     loop.add_signal_handler(name, closes, name)
+//! name = await came       # then: refuse, finish, abort; after asyncio.run: sys.exit(128 + name)
 //! ```
 //!
 //! Not the same: without a handler, Ctrl-C cancels the main task of `asyncio.run`, so every `finally` runs, and the
 //! run ends in KeyboardInterrupt; a second Ctrl-C raises that at once. In Rust Ctrl-C ends the process where it
-//! stands, as SIGTERM does in both languages. `remove_signal_handler` gives the signal back to Python; what tokio has
-//! installed stays until the process ends. `executors/terminate` is about the process that sends the signal.
+//! stands, as SIGTERM does in both languages. `remove_signal_handler` puts the default back; what tokio has installed
+//! stays. systemd takes 143 for a failure, unless the unit says `SuccessExitStatus=143`.
 
 use std::{
     io::{self, Write},
@@ -95,7 +95,7 @@ pub fn listens() -> Result<()> {
     exit(code);
 }
 
-/// The same, except that it makes no listener.
+/// The same day, and nothing ever closes it.
 pub fn does_not_listen() -> Result<()> {
     set_tick()?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -143,7 +143,8 @@ impl Signals {
     }
 }
 
-/// A line for each event, so that it is known even if the process ends in the next moment.
+/// A line for each event, so that it is known even if the process ends in the next moment. std's stdout is flushed at
+/// each line break, into a pipe as well; Python's isn't.
 pub fn note(what: &str, job: u32) {
     // An error says that nobody reads any more: then the other process has ended, and this one is about to.
     let _ = writeln!(io::stdout(), "{what} {job}");
@@ -167,7 +168,7 @@ impl End {
 }
 
 /// Starts a worker, and sends it each signal when it notes the line beside it. After `limit` ticks it is killed.
-#[instrument(ret, err, skip(limit, worker))]
+#[instrument(ret, err, skip_all)]
 pub async fn gets(signals: &[(&str, &str)], limit: u32, worker: &str) -> Result<End> {
     let mut command = chapter::worker(worker)?;
     let mut child = command
@@ -179,7 +180,7 @@ pub async fn gets(signals: &[(&str, &str)], limit: u32, worker: &str) -> Result<
     let to_its_end = async {
         while let Some(line) = lines.next_line().await? {
             if let Some((_, signal)) = signals.iter().find(|(when, _)| *when == line) {
-                send(signal, child.id().context("it was waited for")?).await?;
+                send(signal, child.id().context("it has been waited for")?).await?;
                 sent += 1;
             }
             notes.push(line);
@@ -195,7 +196,7 @@ pub async fn gets(signals: &[(&str, &str)], limit: u32, worker: &str) -> Result<
     })
 }
 
-/// By a shell, which every Unix has: neither std nor tokio sends a signal.
+/// By a shell, which every Unix has: std and tokio send no signal but SIGKILL.
 async fn send(signal: &str, process: u32) -> Result<()> {
     let kill = format!("kill -{signal} {process}");
     let sent = Command::new("sh").args(["-c", &kill]).status().await?;
