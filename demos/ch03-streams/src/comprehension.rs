@@ -13,9 +13,10 @@
 //! ```
 //!
 //! Not the same: Python allows `await` inside a comprehension, where it is easy to overlook that each one waits for
-//! the one before. In Rust a closure can't await, so `books.iter().map(|book| shelf(book).await)` doesn't compile
-//! (E0728). To make the calls one at a time, you write a loop, or `then`, and see it. To make them side by side, you
-//! map to futures first, and say how many run at once.
+//! the one before. In Rust a plain closure can't await, so `books.iter().map(|book| shelf(book).await)` doesn't compile
+//! (E0728). With `async |book|` it does, and makes futures that nobody has polled. To make the calls one at a time,
+//! you write a loop, or `then`, and see it. To make them side by side, you map to futures first, and say how many run
+//! at once.
 
 use std::{cell::Cell, collections::BTreeMap};
 

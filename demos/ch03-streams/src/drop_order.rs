@@ -16,7 +16,8 @@
 //!
 //! Not the same: an exit stack keeps the order in which things were opened, at run time. In Rust the order of drops
 //! is part of the source: of the lines in a block, or of the fields in a struct. A value that is moved away, into a
-//! task or a `drop(…)`, leaves that order.
+//! task or a `drop(…)`, leaves that order. What is opened in a loop goes into a `Vec`, and a `Vec` is no exit stack: it
+//! drops its first element first. To close the last one first, `pop` it until the `Vec` is empty.
 
 use std::cell::RefCell;
 

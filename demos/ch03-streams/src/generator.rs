@@ -90,7 +90,8 @@ fn unfolded(numbers: Vec<u32>) -> Books {
     }))
 }
 
-/// The task works ahead by as much as the channel holds, and by the book that waits to be sent.
+/// The task works ahead by as much as the channel holds, and by the book that waits to be sent. Nobody awaits its
+/// handle: if it panics, the sender is dropped, and to the reader that is the ordinary end of the stream.
 fn sent_by_a_task(numbers: Vec<u32>) -> Books {
     let (sender, receiver) = channel(1);
     tokio::spawn(async move {

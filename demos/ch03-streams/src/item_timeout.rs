@@ -1,9 +1,9 @@
 //! # A time limit for each item of a stream
 //!
-//! Three books take 1, 3 and 1 ticks, and the reader's patience is 2. `timeout` on a stream measures the wait for
-//! each item by itself. When the second book is late, an `Err` comes as an item of its own, and the stream goes on: 3
-//! books and 1 `Err`, all in 5 ticks, as without a limit. A reader may also stop at the first `Err`: 1 book in 3
-//! ticks.
+//! Three books take 1, 3 and 1 ticks, and the reader's patience is 2. `timeout` on a stream begins to count when it is
+//! made, and anew with each item. When the second book is late, an `Err` comes as an item of its own, and the stream
+//! goes on: 3 books and 1 `Err`, all in 5 ticks, as without a limit. A reader may also stop at the first `Err`: 1 book
+//! in 3 ticks.
 //!
 //! asyncio: timeout, anext
 //!
@@ -18,7 +18,8 @@
 //! Not the same: in Python the timeout cancels `anext`, and that ends an async generator in the middle of its wait:
 //! the loop above gets 1 book of 3. In Rust this `timeout` is a stream around the stream. Its `Err` cancels nothing,
 //! unlike the `Err` of the function in `tasks/timeout`, and the wait for the next book goes on. There is one `Err`
-//! for a book that is late, however late it is.
+//! for a book that is late, however late it is. And in Python the limit begins with `anext`. Here the reader's own
+//! work counts, too: one who is busy for longer than the limit gets an `Err`, although the book takes a tick only.
 
 use anyhow::Result;
 use timing::{Timings, law::sum, ticks};
@@ -90,6 +91,16 @@ mod tests {
         assert_eq!(*t["stops"].count("books"), 1);
         assert_eq!(*t["stops"].count("late"), 1);
         assert_eq!(t["stops"].lane("comes_back(2)").ended, Ended::Cancelled);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_readers_own_work_counts_against_the_limit() {
+        let items = returned(&[1, 1]).timeout(ticks(PATIENCE));
+        let late = items.then(async |item| {
+            sleep(ticks(PATIENCE + 1)).await;
+            item.is_err()
+        });
+        assert_eq!(late.collect::<Vec<_>>().await, [false, true, false]);
     }
 
     proptest! {

@@ -3,7 +3,8 @@
 //! The catalogue has 5 pages of 4 books, and a page takes 1 tick to fetch. A reader wants the first 9 books. Fetching
 //! all pages and then taking 9 books costs 5 fetches and 5 ticks. Taking 9 from a stream of books costs 3, because
 //! the stream does nothing between two items, and nothing after the last one that was asked for. Fetching a page
-//! ahead takes 2 ticks instead of 3, and begins a fourth fetch that nobody needs.
+//! ahead takes 2 ticks instead of 3, and begins a fourth fetch that nobody needs. That holds for a reader who takes no
+//! time: what isn't polled while the reader works doesn't fetch either (see `pitfalls/buffered-stall`).
 //!
 //! asyncio: async generator, async for, aiter
 //!
@@ -15,9 +16,10 @@
 //! async for book in books(): ...    # left by break
 //! ```
 //!
-//! Not the same: an async generator that is left early is closed later, by the event loop. A stream that is left is
-//! dropped at once, with the fetches that it has under way (see `streams/left-early`). And Rust has `take`, `skip`,
-//! `filter` and the like for streams as it has for iterators, in `StreamExt`.
+//! Not the same: an async generator that is left early is closed later, by the event loop. A stream is dropped with
+//! the variable or the call that holds it, and so are the fetches that it has under way (see `streams/left-early`).
+//! After a `break` they are held, and not polled, to the end of the block. And Rust has `take`, `skip`, `filter` and
+//! the like for streams as it has for iterators, in `StreamExt`.
 
 use std::cell::Cell;
 
@@ -72,7 +74,10 @@ impl Library {
             .flat_map(stream::iter)
     }
 
-    /// `buffered(2)` has two pages under way whenever it is polled: the one that is needed, and the next.
+    /// `buffered(2)` takes on two pages when it is polled: the one that is needed, and the next. It is polled only
+    /// while the reader waits for a page. While the reader works on the books no fetch goes on (see
+    /// `pitfalls/buffered-stall`), and the page after a finished one isn't even begun. To be ahead of a slow reader
+    /// takes a task that fetches (see `streams/generator`).
     fn books_a_page_ahead(&self) -> impl Stream<Item = u32> {
         stream::iter(0..PAGES)
             .map(|page| self.fetch(page))

@@ -76,7 +76,8 @@ async fn lends(book: u32, reports: &Reports) -> Result<()> {
 
 #[instrument(ret, err, skip(reports))]
 async fn loses_the_timer(reports: &Reports) -> Result<()> {
-    // `_` alone is no variable. What is bound to it has no owner and is dropped in this line, `#[must_use]` or not.
+    // `_` alone is no variable. A value that is made in this line has no owner then and is dropped in it, `#[must_use]`
+    // or not. (What has a variable already stays in it: `let _ = timer` would end nothing.)
     let _ = Timer::starts("loan", reports); // <- the difference
     find(THERE).await?;
     stamp().await;

@@ -11,8 +11,8 @@
 //! ```python
 //! door = asyncio.Barrier(3)
 //!
-//! place = await door.wait()    # 0, 1 or 2: each clerk gets another one
-//! leads = place == 0
+//! place = await door.wait()    # how many were there before: if one gives up, two others may get the same
+//! leads = place == 2           # the last to come, and only one; 0 may be nobody
 //! ```
 //!
 //! Not the same: asyncio takes a cancelled waiter off its count, tokio's `Barrier` doesn't: its `wait` isn't

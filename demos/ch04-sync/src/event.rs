@@ -3,10 +3,10 @@
 //! Three customers wait for a bank that opens after 2 ticks. A `watch` (a value whose changes can be waited for, see
 //! `queues/watch`), a `Notify` (wake-ups, and no value) and a `CancellationToken` (see `tasks/cancel`) let all 3 in
 //! at 2. If the bank opens before they come, the `watch` and the token let in 3 at once, since they keep their state.
-//! `notify_waiters` wakes only the tasks that wait at that moment: it lets in 0. Two calls of `notify_one` store one
-//! wake-up, not two: they let in 1. If a `watch` is set and cleared with no `.await` in between, it lets in 0: on
-//! this one thread nobody can look before it is cleared. If it is set, cleared overnight and set again, it lets in 3
-//! on each of two days.
+//! `notify_waiters` reaches only those who called `notified` before it (see `sync/condition`): it lets in 0. Two calls
+//! of `notify_one` store one wake-up, not two: they let in 1. If a `watch` is set and cleared with no `.await` in
+//! between, it lets in 0: on this one thread nobody can look before it is cleared. If it is set, cleared overnight and
+//! set again, it lets in 3 on each of two days.
 //!
 //! asyncio: Event
 //!

@@ -126,3 +126,20 @@ trait OrNot {
 }
 
 impl<F> OrNot for Is<F> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::Instant;
+
+    #[tokio::test(start_paused = true)]
+    async fn with_tokios_lock_they_take_turns_and_with_stds_before_the_wait_they_wait_together() {
+        let (begun, account) = (Instant::now(), Mutex::new(0));
+        join_all([1, 2].map(|clerk| tokio_across_the_wait(clerk, &account))).await;
+        assert_eq!(begun.elapsed(), ticks(2));
+
+        let (begun, account) = (Instant::now(), StdMutex::new(0));
+        join_all([1, 2].map(|clerk| std_before_the_wait(clerk, &account))).await;
+        assert_eq!(begun.elapsed(), ticks(1));
+    }
+}

@@ -96,7 +96,8 @@ struct TokenBucket {
 impl TokenBucket {
     fn new(period: Duration) -> Self {
         Self {
-            clock: Mutex::new(interval(period)), // fires for the first time at once
+            // Fires for the first time at once. `interval` panics outside of a runtime, and if the period is zero.
+            clock: Mutex::new(interval(period)),
         }
     }
 

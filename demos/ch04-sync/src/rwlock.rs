@@ -102,7 +102,8 @@ async fn locks_to_write(rate: &Mutex<u32>) {
 async fn shares(rate: &RwLock<u32>, clerk: &str, time: u32) {
     // tokio's `RwLock` is fair: readers and writers wait in one queue, and a reader who comes while a writer waits is
     // behind that writer. If such readers were let in, there might always be one of them reading, and the writer
-    // would never have its turn.
+    // would never have its turn. The price: a task that holds a read guard and asks for a second one, in a helper
+    // perhaps, is behind that writer, too. The writer waits for the first guard, and both wait for ever.
     let _rate = rate.read().await;
     reads(clerk, time).await;
 }

@@ -94,7 +94,8 @@ async fn visit(bank: Arc<Bank>, customer: u32, time: u32) {
     bank.serve(customer, time).await;
 }
 
-/// Here the loop waits, and not the tasks: a customer becomes a task when a permit is free.
+/// Here the loop waits, and not the tasks: a customer becomes a task when a permit is free. The `JoinSet` keeps each
+/// task that has ended until it is joined. Where customers come without end the loop has to call `try_join_next`, too.
 async fn acquire_before_the_spawn(bank: &Arc<Bank>, times: &[u32]) {
     let mut customers = JoinSet::new();
     for (customer, &time) in (1..).zip(times) {

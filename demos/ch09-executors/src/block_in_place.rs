@@ -4,8 +4,8 @@
 //! and `block_on` panics (`executors/sync-to-async`). A second runtime in a thread of its own does give the answer,
 //! but the loop stands still until that thread is joined, all of 2 ticks. `block_in_place`, in a runtime with worker
 //! threads, first leaves the other tasks of its thread to another one, so a ticker among them goes on. In a runtime
-//! with one thread only it panics. Its own task stands still in any case: two calls take 2 ticks in two tasks, and 4
-//! ticks in one `join!`. If the function can be made `async`, none of this is needed.
+//! of the `current_thread` kind it panics. Its own task stands still in any case: two calls take 2 ticks in two tasks,
+//! and 4 ticks in one `join!`. If the function can be made `async`, none of this is needed.
 //!
 //! asyncio: nest_asyncio, asyncio.run from a running loop
 //!
@@ -19,8 +19,9 @@
 //!
 //! Not the same: nest_asyncio lets the one loop run again inside itself, in the same thread. If a task that gets its
 //! turn there makes such a call, too, then the first call can't return before the second. With `block_in_place` the
-//! other tasks run in another thread, which the runtime starts if it has none to spare, and each call returns when
-//! its own answer comes.
+//! other tasks run in another thread, and each call returns when its own answer comes. That thread is one of the pool
+//! of `spawn_blocking`: if all of the pool's threads are blocked (512, or `max_blocking_threads`) and every worker is
+//! in such a call, nobody drives the timers and sockets any more, and all of the calls wait for ever.
 
 use std::{io, thread, time::Duration};
 
@@ -195,5 +196,28 @@ mod tests {
         // Neither returns before the other one waits, too.
         let leaders = one_worker.block_on(try_join_all(calls)).unwrap();
         assert_eq!(leaders.iter().filter(|&&leader| leader).count(), 1);
+    }
+
+    #[test]
+    fn calls_that_take_the_last_thread_wait_for_ever() {
+        let mut workers = Builder::new_multi_thread();
+        workers.worker_threads(1).max_blocking_threads(1);
+        let full = workers.enable_all().build().unwrap();
+        let (both, (tell, told)) = (Arc::new(Barrier::new(2)), std::sync::mpsc::channel());
+        for _ in 0..2 {
+            let (both, tell) = (both.clone(), tell.clone());
+            let waits = async move {
+                both.wait().await;
+                tell.send("both have begun").unwrap();
+                sleep(ticks(1)).await;
+                tell.send("answered").unwrap();
+            };
+            full.spawn(async { block_in_place(|| Handle::current().block_on(waits)) });
+        }
+        assert_eq!(told.recv(), Ok("both have begun"));
+        assert_eq!(told.recv(), Ok("both have begun"));
+        let answer = told.recv_timeout(ticks(10));
+        assert!(answer.is_err(), "no thread is left that sees the time");
+        full.shutdown_background();
     }
 }

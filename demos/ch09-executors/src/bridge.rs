@@ -84,7 +84,8 @@ fn orders_and_drops(workshop: Workshop) -> [Result<u32>; 4] {
     orders.map(|order| Ok(order?.try_recv()?))
 }
 
-/// What sync code sees. None of its functions is async, and threads can share a `&Workshop`.
+/// What sync code sees. None of its functions is async, and threads can share a `&Workshop`. It isn't for tasks: there
+/// `measure` and `order` panic, and its drop blocks the loop's thread until every order is answered.
 struct Workshop {
     /// `None` once it is closed, as is `core`.
     orders: Option<mpsc::Sender<Order>>,

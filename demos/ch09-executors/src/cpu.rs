@@ -1,6 +1,6 @@
 //! # Work for the processor, and the loop beside it
 //!
-//! The cooling of eight castings is calculated, which takes some 60 ms for each in a debug build. Calculated in the
+//! The cooling of eight castings is calculated, which takes some 40 ms for each in a debug build. Calculated in the
 //! task they keep the loop's only thread, and a ticker that is due every 10 ms has no turn until all of them are
 //! done. With `spawn_blocking` it has turns meanwhile, and so it has with rayon, a library whose pool of threads is
 //! made for computing. The two differ in how many castings are under way at once: `spawn_blocking` starts a thread
@@ -19,10 +19,10 @@
 //! degrees = await asyncio.gather(*jobs)
 //! ```
 //!
-//! Not the same: the interpreter's lock (GIL) lets one thread at a time run Python code, so it takes processes to use
-//! two cores, and each argument and result is pickled and sent. In Rust the threads of one process calculate in
-//! parallel. A closure takes its data along, or shares it by an `Arc`, and nothing is pickled. `executors/job-size`
-//! shows how large a job has to be for that.
+//! Not the same: the interpreter's lock (GIL) lets one thread at a time run Python code, except in free-threaded
+//! builds, so it takes processes to use two cores, and each argument and result is pickled and sent. In Rust the
+//! threads of one process calculate in parallel. A closure takes its data along, or shares it by an `Arc`, and
+//! nothing is pickled. `executors/job-size` shows how large a job has to be for that.
 
 use std::{mem::swap, sync::Arc, time::Duration};
 

@@ -19,8 +19,9 @@
 //! ```
 //!
 //! Not the same: the executor drops a cancelled job that is still in its queue. Here a line of the thread does that.
-//! Some handles refuse a second thread: a `sqlite3.Connection` raises ProgrammingError when it is used there. In Rust
-//! such a handle isn't `Send`, and moving it to another thread, as `spawn_blocking` would, doesn't compile.
+//! Some of Python's handles refuse a second thread when they run: a `sqlite3.Connection` raises ProgrammingError. A
+//! handle in Rust that must stay in its thread isn't `Send`, and moving it to another one, as `spawn_blocking` would,
+//! doesn't compile. (SQLite's needn't stay: the `Connection` of `rusqlite` is `Send`.)
 
 use std::{marker::PhantomData, rc::Rc, sync::mpsc, thread, time::Duration};
 
@@ -105,7 +106,8 @@ impl SawThread {
         Self { jobs, begun, cut }
     }
 
-    /// `send` doesn't block, since this channel has no bound. The one of a `sync_channel` would block the loop.
+    /// `send` doesn't block, since this channel has no bound. The one of a `sync_channel` would block the loop when
+    /// that is full.
     #[instrument(ret, err, skip(self))]
     async fn ask_for(&self, part: &'static str, time: u32) -> Result<u32> {
         let (reply, size) = oneshot::channel();
@@ -120,7 +122,8 @@ impl SawThread {
         let _broken = begun.wait_for(|&now| now == part).await;
     }
 
-    /// Waits for what is in the channel, as `join` would, without blocking. Returns the parts that were cut.
+    /// Waits for what is in the channel, as `join` would, without blocking. Returns the parts that were cut. Who drops
+    /// it instead waits for nothing: the thread finishes its cut, unless `main` ends first and cuts the thread off.
     async fn close(self) -> Result<Vec<&'static str>> {
         drop(self.jobs);
         self.cut.await.context("the saw has broken")

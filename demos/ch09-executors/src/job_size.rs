@@ -1,9 +1,9 @@
 //! # How large a job has to be to be worth a trip to a thread
 //!
-//! Four million rivets are checked, which is arithmetic. An optimised build checks 10 000 of them in a few µs. A trip
-//! to a thread of `spawn_blocking` and back takes tens of µs, because two threads have to be woken one after the
-//! other, and longer where every core is busy. In parts of 10 000, each with a trip, all rivets take many times as
-//! long as in the task. The larger the parts, the less the trips matter. So a job of a few µs stays in the task. A
+//! Four million rivets are checked, which is arithmetic. An optimised build checks 10 000 of them in some ten µs. A
+//! trip to a thread of `spawn_blocking` and back takes tens of µs, because two threads have to be woken one after the
+//! other, and longer where every core is busy. In parts of 10 000, each with a trip, all rivets take several times as
+//! long as in the task. The larger the parts, the less the trips matter. So a job of some µs stays in the task. A
 //! job of milliseconds goes to a thread: the trip is a small part of it, and the loop is free meanwhile
 //! (`executors/cpu`).
 //!
@@ -11,7 +11,7 @@
 //!
 //! real clock: it measures speed, and a paused clock stands still
 //!
-//! release build: without optimisation a check takes many times as long, and the trips hardly show
+//! release build: without optimisation a check takes many times as long, so the trips show less
 //!
 //! ```python
 //! for part in parts: cracked += check(part)                                       # in the task

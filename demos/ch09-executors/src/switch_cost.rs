@@ -3,14 +3,14 @@
 //! A number is handed to a partner, who adds 1 and hands it back. That is an exchange of two hand-overs. Between two
 //! tasks of one thread a hand-over takes some tenths of a µs in an optimised build: one future is polled after the
 //! other, and in 1 000 exchanges the thread sleeps 0 times. Between two threads, and between two processes alike, it
-//! takes some µs and, on a busy machine, some ten: each of them sleeps until the other has answered, hundreds of
-//! times in 1 000 exchanges, and the system has to wake it.
+//! takes some µs to some tens of µs: each of them sleeps until the other has answered, hundreds of times in 1 000
+//! exchanges, and the system has to wake it.
 //!
 //! asyncio: asyncio.Queue, queue.Queue, multiprocessing.Pipe
 //!
 //! real clock: it measures speed
 //!
-//! release build: without optimisation the tasks take about as long as the threads; the sleeps count in every build
+//! release build: without optimisation the tasks take some ten times as long; the sleeps count in every build
 //!
 //! ```python
 //! async def task(numbers, answers):       # two asyncio.Queue(1)

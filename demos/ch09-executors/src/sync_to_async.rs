@@ -4,8 +4,8 @@
 //! runtime drives a loop until the answer is there. A thread beside a running loop goes through the loop's `Handle`,
 //! which may be sent to any thread (`runtime/handle`): `Handle::block_on` polls the future in the calling thread,
 //! `Handle::spawn` makes it a task of the loop. All three take 2 ticks, and a ticker among the loop's other tasks
-//! goes on. In a task of that loop the same call panics at once, as in `basics/entry-point`, because it would block
-//! the only thread that the loop has.
+//! goes on. In a task of that loop the same call panics at once, as in `basics/entry-point`: a thread that drives
+//! tasks may not block on a future, however many threads the runtime has.
 //!
 //! asyncio: run, run_until_complete, run_coroutine_threadsafe
 //!

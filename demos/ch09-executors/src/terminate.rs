@@ -18,9 +18,10 @@
 //! ```
 //!
 //! Not the same: a `Child` of tokio has no `terminate`. What asyncio calls `kill` is `start_kill`; tokio's `kill`
-//! also waits for the end. A child that was ended by signal 9 has a `returncode` of -9; here `code()` is `None`, and
-//! `signal()` is 9. Once a child was waited for, its `id()` is `None`: the system may give its number to another
-//! process, which a signal would hit. The other side, a program that gets SIGTERM, is `runtime/signals`.
+//! also waits for the end. asyncio's `terminate` and `kill` raise ProcessLookupError once the child has ended. A child
+//! that was ended by signal 9 has a `returncode` of -9; here `code()` is `None`, and `signal()` is 9. Once a child was
+//! waited for, its `id()` is `None`: the system may give its number to another process, which a signal would hit. The
+//! other side, a program that gets SIGTERM, is `runtime/signals`.
 
 use std::process::{ExitStatus, Stdio};
 
@@ -73,6 +74,8 @@ fn count(t: &mut Timings, end: End) {
 }
 
 impl Job {
+    /// Nobody reads its stdout meanwhile, which will do for a line. A child that prints more than its pipe holds while
+    /// it cleans up would hang there, and be killed in the middle (`executors/subprocess`).
     #[instrument(ret, err, skip_all)]
     async fn gets_sigterm(mut self, grace: u32) -> Result<End> {
         terminate(&self.child)?;
@@ -86,6 +89,8 @@ impl Job {
         }
     }
 
+    /// Kills this process and none that it has started. Such a one goes on and holds the pipe, so `end` would wait for
+    /// it: here it is a `sleep` of 10 ms.
     #[instrument(ret, err, skip_all)]
     async fn gets_sigkill(mut self) -> Result<End> {
         self.child.start_kill()?;

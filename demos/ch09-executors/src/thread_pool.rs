@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn three_at_once_and_two_waves_either_way() {
+    fn never_more_than_three_at_once_either_way() {
         let t = Timings::of_blocking(run);
         for label in ["max_blocking_threads(3)", "Semaphore(3)"] {
             assert!(t[label].elapsed >= ticks(4), "{label}");
