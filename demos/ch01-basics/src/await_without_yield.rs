@@ -71,7 +71,8 @@ async fn peels_and_yields() {
     for potato in 0..POTATOES {
         peel().await;
         if potato == POTATOES / 2 {
-            // Suspends once and puts this task at the end of the ready queue, behind the second cook.
+            // Suspends once. tokio wakes this function again when it has run other tasks that are ready, here the
+            // second cook. It promises no order, and if many are ready, it doesn't run all of them first.
             yield_now().await; // <- the difference
         }
     }

@@ -10,14 +10,17 @@
 //! ```python
 //! soup = cook("soup")                                   # a coroutine: not begun
 //! task = asyncio.create_task(cook("soup"))              # a Task: begins at the next await
-//! answer = asyncio.get_running_loop().create_future()   # a Future: answer.set_result("soup")
+//! loop = asyncio.get_running_loop()
+//! answer = loop.create_future()                         # a Future: waits until somebody sets it
+//! loop.call_later(1, answer.set_result, "soup")
 //! await soup; await task; await answer
 //! ```
 //!
 //! Not the same: in Python a second `await` of a coroutine is a RuntimeError, and a Task or Future can be awaited
 //! again and again. In Rust `.await` moves what it awaits, so a second `.await` of any of them doesn't compile
-//! (E0382): see `pitfalls/await-twice`. A Python Future that nobody sets is awaited for ever. A `oneshot` gives an
-//! `Err` as soon as its sender is dropped, since nobody can send an answer any more.
+//! (E0382): see `pitfalls/await-twice`. A `.await` of a `&mut` takes only the reference, and a second one compiles: see
+//! `tasks/shield`. A Python Future that nobody sets is awaited for ever. A `oneshot` gives an `Err` as soon as its
+//! sender is dropped, since nobody can send an answer any more.
 
 use std::pin::Pin;
 

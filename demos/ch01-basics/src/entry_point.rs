@@ -3,8 +3,8 @@
 //! `#[tokio::main]` does three things: it builds a runtime, hands it the function's body as one future, and blocks
 //! the thread until that future is done. The same can be written by hand, and in either form it can run more than
 //! once. Three runtimes one after another take 3 ticks; side by side, each on a thread of its own, they take 1. One
-//! inside another is refused with a panic, and the outer one goes on (what works there: `executors/sync-to-async`).
-//! When a runtime is dropped, its unfinished tasks are cancelled: here 1.
+//! inside another is refused with a panic. It is caught here, so the outer one goes on; else it would end both. What
+//! works there: `executors/sync-to-async`. When a runtime is dropped, its unfinished tasks are cancelled: here 1.
 //!
 //! asyncio: run, Runner
 //!
@@ -18,10 +18,11 @@
 //! ```
 //!
 //! Not the same: inside a running loop `asyncio.run` raises RuntimeError, `block_on` panics. At its end `asyncio.run`
-//! cancels the tasks that are left and waits while they clean up; a tokio runtime cancels them at the `.await` they
-//! have reached, and none of their code after it runs (`runtime/runtime-end`). Without a flavour `#[tokio::main]`
-//! starts a worker thread for every core. These lessons ask for `current_thread`, which runs everything on the
-//! calling thread, as asyncio does.
+//! cancels the tasks that are left and waits while they clean up; a tokio runtime drops them at the `.await` they
+//! have reached, and only the `Drop`s of what they hold still run (`runtime/runtime-end`). Without a flavour
+//! `#[tokio::main]` starts a worker thread for every core that the process may use, or as many as the environment
+//! variable `TOKIO_WORKER_THREADS` says. These lessons ask for `current_thread`, which runs every task on the calling
+//! thread, as asyncio does.
 
 use std::{
     io,
@@ -96,7 +97,7 @@ fn new_runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
 
-/// Each thread builds a runtime of its own: a program has no single "the" event loop. Returns how many were open at
+/// Each thread drives a runtime of its own: a program has no single "the" event loop. Returns how many were open at
 /// the same moment.
 fn runs_side_by_side() -> io::Result<usize> {
     let (open, peak) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -104,26 +105,29 @@ fn runs_side_by_side() -> io::Result<usize> {
     // belong to no runtime. An `asyncio.Barrier` belongs to one loop, and raises RuntimeError when it has to wait in
     // another.
     let all_open = Barrier::new(RUNTIMES);
-    let run = || {
-        new_runtime()?.block_on(async {
+    let run = |runtime: Runtime| {
+        runtime.block_on(async {
             peak.fetch_max(open.fetch_add(1, Relaxed) + 1, Relaxed);
             all_open.wait().await; // nobody cooks, and no runtime is dropped, before all three are open
             cook("soup", 1).await;
             open.fetch_sub(1, Relaxed);
         });
-        io::Result::Ok(())
     };
+    // All are built before the first thread begins. If one couldn't be built in its thread, the others would wait at
+    // the barrier for ever.
+    let runtimes = (0..RUNTIMES).map(|_| new_runtime());
+    let runtimes = runtimes.collect::<io::Result<Vec<_>>>()?;
     thread::scope(|scope| {
-        let threads = [(); RUNTIMES].map(|()| scope.spawn(run));
-        let ended = threads.map(|thread| thread.join().expect("cooking soup does not panic"));
-        ended.into_iter().collect::<io::Result<()>>()
-    })?;
+        for runtime in runtimes {
+            scope.spawn(|| run(runtime));
+        }
+    });
     Ok(peak.into_inner())
 }
 
 /// Makes the call that worked above, on a thread that is running a runtime already. The inner call would block that
 /// thread until it is done, and for so long the outer loop and every task on it would stop. So tokio panics before
-/// the inner runtime begins; the outer one keeps working.
+/// the inner runtime begins. Where the panic is caught, as here, the outer one keeps working.
 fn runs_inside_another() -> io::Result<thread::Result<()>> {
     Ok(new_runtime()?.block_on(async {
         // Caught so that the lesson can count the refusal and go on. This is no routine `try`/`except`: errors that a

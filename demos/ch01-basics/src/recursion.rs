@@ -4,7 +4,8 @@
 //! the lasagne contains the one for the sauce, with the one for the stock in it, and each level adds some 40 bytes.
 //! If all levels were the same function, the future would contain itself, and no size would be big enough: E0733,
 //! "recursion in an async fn requires boxing". A box is a pointer, so its size doesn't depend on what is in it. With
-//! a box the future is as big at depth 1 as at depth 3, and each of the 3 parts costs one allocation.
+//! a box the future is as big at depth 1 as at depth 3, and each of the 3 parts costs one allocation of that size: it
+//! isn't counted in the column, which shows the outermost future alone.
 //!
 //! asyncio: recursive coroutine
 //!

@@ -12,10 +12,11 @@
 //!     print(task.get_name(), await task)
 //! ```
 //!
-//! Not the same: `JoinSet` and `FuturesUnordered` hand out values, and nothing tells which future a value came from.
-//! So the key has to be part of the value: here each dish says its name. A `JoinSet` owns tasks, which need
-//! `'static`, and wraps each value in a `Result`, because a task can panic. `FuturesUnordered` polls its futures from
-//! the task it stands in, so they may borrow, and there is no second error to handle. It is a stream:
+//! Not the same: `JoinSet::join_next` and `FuturesUnordered` hand out values, and not what they came from. So the key
+//! is made part of the value: here each dish says its name. A task that panics or is aborted returns no value, so no
+//! key either. Which task it was is told by `JoinError::id`, and for values by `join_next_with_id`. A `JoinSet` owns
+//! tasks, which need `'static`, and wraps each value in a `Result`, because a task can panic. `FuturesUnordered` polls
+//! its futures from the task it stands in, so they may borrow, and there is no second error to handle. It is a stream:
 //! `streams/unordered` shows it with a bound.
 
 use std::time::Duration;
@@ -88,7 +89,7 @@ fn count_served(t: &mut Timings, label: &str) {
     t.count("ticks unserved", waited.div_duration_f64(ticks(1)));
 }
 
-/// Returns its key: a result tells nothing else about the future it came from.
+/// Returns its key: `join_next` and `next` hand out nothing else that tells which future a value came from.
 #[instrument(ret)]
 async fn cook(dish: &'static str, time: u32) -> &'static str {
     sleep(ticks(time)).await;

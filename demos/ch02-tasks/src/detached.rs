@@ -2,8 +2,8 @@
 //!
 //! A cook fails in a task that nobody awaits, and the kitchen goes on serving. A panic prints 1 line when it happens.
 //! An `Err` prints 0: it is what the function returned, and it is dropped with the task. Of 2 failures in a `JoinSet`
-//! 2 are fetched. So a task that can fail is kept in a handle or a set, or reports its failure itself. One place for
-//! all failures: `runtime/exception-handler`.
+//! 2 are fetched. So a task that can fail is awaited, by its handle or in a set, or it reports its failure itself. One
+//! place for all failures: `runtime/exception-handler`.
 //!
 //! asyncio: Task exception was never retrieved
 //!

@@ -16,10 +16,11 @@
 //! await asyncio.gather(*pending, return_exceptions=True)    # until they are gone
 //! ```
 //!
-//! Not the same: `wait` cancels nothing, and a task in `pending` that nobody cancels runs on. With `select!` nothing
-//! is left to cancel: a branch that doesn't win is dropped at once, with everything it holds. What that can lose:
-//! `tasks/select`. `done` is a set, since several tasks can be done at once; `select!` takes one branch and no other.
-//! Nearest to `wait` is the `JoinSet`.
+//! Not the same: `wait` cancels nothing, and a task in `pending` that nobody cancels runs on. With `select!` a branch
+//! that doesn't win is dropped at once, with everything it holds. What that can lose: `tasks/select`. So nothing is
+//! left to cancel, unless a branch awaited the handle of a task: the task runs on, detached (`tasks/detached`). `done`
+//! is a set, since several tasks can be done at once; `select!` takes one branch and no other. Nearest to `wait` is the
+//! `JoinSet`.
 
 use std::sync::Arc;
 

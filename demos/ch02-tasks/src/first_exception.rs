@@ -72,8 +72,10 @@ async fn waits(until: Until) -> Kitchen {
             break;
         }
     }
+    // A task that is done and wasn't taken out is counted too; to asyncio it is `done`. Here no two end together.
     let pending = tasks.len();
-    // Dropping the set would abort them too. This also waits until they are gone.
+    // Dropping the set would abort them too. This also waits until they are gone. It throws away what they return, also
+    // the result, error or panic of a task that is done: to see those, call `abort_all` and go on with `join_next`.
     tasks.shutdown().await;
     Kitchen {
         ready,

@@ -16,10 +16,11 @@
 //! burnt = [o for o in outcomes if isinstance(o, BaseException)]
 //! ```
 //!
-//! Not the same: `gather` never cancels a sibling because another one failed; `try_join!` always does. With
-//! `return_exceptions=True` dishes and exceptions share one list, and a test for `Exception` takes a cancelled child
-//! for a dish, because CancelledError is a BaseException. In Rust every outcome is a `Result`, and a task that was
-//! cancelled is an `Err` of the type `JoinError`: nothing but a dish can be taken for a dish.
+//! Not the same: `gather` never cancels a sibling because another one failed. `try_join!` drops its siblings: that
+//! cancels them, unless they are handles of tasks, which run on. With `return_exceptions=True` dishes and exceptions
+//! share one list, and a test for `Exception` takes a cancelled child for a dish, because CancelledError is a
+//! BaseException. In Rust every outcome is a `Result`, and a task that was cancelled is an `Err` of the type
+//! `JoinError`: nothing but a dish can be taken for a dish.
 
 use anyhow::{Result, bail};
 use futures_util::future::{join_all, try_join_all};

@@ -9,14 +9,15 @@
 //! ```python
 //! roast = asyncio.create_task(cook("roast"))
 //! try:
-//!     await asyncio.wait_for(asyncio.shield(roast), 1)
+//!     dish = await asyncio.wait_for(asyncio.shield(roast), 1)
 //! except TimeoutError:
 //!     dish = await roast
 //! ```
 //!
 //! Not the same: asyncio cancels a task when somebody who awaits it is cancelled, so the task has to be shielded from
-//! that. A `JoinHandle` that is dropped cancels nothing: in Rust spawned work is shielded from the start. The handle
-//! is awaited by `&mut`, so that the timeout doesn't take it away.
+//! that. A `JoinHandle` that is dropped cancels nothing: what `tokio::spawn` has started is shielded from the start. A
+//! task in a `JoinSet` is not: it ends with its set (`tasks/wait-timeout`). The handle is awaited by `&mut`, so that
+//! the timeout doesn't take it away.
 
 use anyhow::Result;
 use timing::{

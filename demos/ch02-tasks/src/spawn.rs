@@ -115,8 +115,9 @@ async fn brews(steps: Arc<AtomicU32>) {
     info!("the tea is ready, and nobody waits for it");
 }
 
-/// The first `?` hands on that the task panicked or was cancelled, the second that its function failed. Like
-/// `anyhow::Error`, a `Box<dyn Error>` can be made from either; any other error type needs a `From` for both.
+/// The first `?` hands on that the task panicked or was cancelled, the second that its function failed. The error type
+/// needs a `From` for both. A `Box<dyn Error>` has them. `anyhow::Error` has none for a `&str`, only for what is an
+/// `Error` itself: then it would do here as well.
 async fn orders(dish: &'static str) -> Result<&'static str, Box<dyn Error>> {
     let dish = tokio::spawn(burns(dish)).await??;
     Ok(dish)

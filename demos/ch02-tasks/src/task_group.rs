@@ -100,6 +100,7 @@ impl<T: Send + 'static> Group<T> {
         self.tasks.spawn(work(self.stop.clone()));
     }
 
+    /// The results in the order in which the tasks end, or the errors alone: after an error no result is handed back.
     async fn join(mut self) -> Result<Vec<T>, Vec<Error>> {
         let (mut results, mut errors) = (Vec::new(), Vec::new());
         while let Some(ended) = self.tasks.join_next().await {
@@ -212,7 +213,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn without_a_failure_the_group_takes_as_long_as_its_slowest() {
         let mut group = Group::default();
-        for (dish, time) in [("soup", 1), ("rice", 2), ("stew", 4)] {
+        for (dish, time) in [("stew", 4), ("soup", 1), ("rice", 2)] {
             group.spawn(|stop| cook_or_clean_up(dish, time, stop));
         }
         let mut t = Timings::default();

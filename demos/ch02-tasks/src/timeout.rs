@@ -18,10 +18,11 @@
 //! ```
 //!
 //! Not the same: asyncio cancels the coroutine and waits until it has ended, so a slow `finally` prolongs the
-//! timeout. In Rust nothing of the future is run after the time limit but the `Drop` of what it holds, and `Drop`
-//! can't await. When timeouts are nested, both of Python's raise TimeoutError. Here the result tells which one fired:
-//! `Ok(Err(Elapsed))` is the inner one, also if both end at the same moment. The same in both: code that blocks the
-//! loop isn't cut short (`pitfalls/timeout-over-blocking`), nor is a server's query (`databases/query-timeout`).
+//! timeout. In Rust the future is polled once more when the time is up. If it is ready, the result is `Ok`, however
+//! late that is. If not, nothing of it is run any more but the `Drop` of what it holds, and `Drop` can't await. When
+//! timeouts are nested, both of Python's raise TimeoutError. Here the result tells which one fired: `Ok(Err(Elapsed))`
+//! is the inner one, also if both end at the same moment. The same in both: code that blocks the loop isn't cut short
+//! (`pitfalls/timeout-over-blocking`), nor is a server's query (`databases/query-timeout`).
 
 use std::cell::Cell;
 

@@ -4,7 +4,7 @@
 //! it, so it may not hold an `Rc`, or the guard of a `std` lock, across an `.await`: `Send`. There are five ways to
 //! cook three dishes from one recipe all the same: a copy for each task, an `Arc`, a task that owns the recipe and is
 //! asked, futures without a task, and a `LocalSet`, whose tasks stay on its thread. All take 1 tick. They differ in
-//! what they cost: 3 recipes in memory or 1, and 3 tasks or none.
+//! how many copies of the recipe are read, 3 or 1, and in how many tasks cook, 3 or none. The owner is one task more.
 //!
 //! asyncio: create_task, Task
 //!
@@ -69,7 +69,8 @@ pub async fn run(t: &mut Timings) -> Result<()> {
 }
 
 /// `async move` makes the copy a part of the future. It belongs to the task, so it lives as long as the task does. A
-/// `JoinSet` is a set of tasks, and `join_all` waits for all of them.
+/// `JoinSet` is a set of tasks, and its `join_all` waits for all of them. It hands their results back in the order in
+/// which they end, and panics when one of them has panicked or was aborted, which aborts the rest.
 async fn moves_copies(recipe: &str) -> Vec<Dish> {
     let mut tasks = JoinSet::new();
     for _ in 0..DISHES {
@@ -79,8 +80,9 @@ async fn moves_copies(recipe: &str) -> Vec<Dish> {
     tasks.join_all().await
 }
 
-/// One copy, and a count that any thread may change. The last task to end frees the recipe. To change what is shared
-/// takes an atomic or a `Mutex` inside (`sync/lost-update`).
+/// One copy, and a count that any thread may change. Whoever drops the last `Arc` frees the recipe: here this function,
+/// which keeps one until all tasks have ended. To change what is shared takes an atomic or a `Mutex` inside
+/// (`sync/lost-update`).
 async fn shares_an_arc(recipe: &str) -> Vec<Dish> {
     let shared: Arc<str> = recipe.into();
     let mut tasks = JoinSet::new();
