@@ -14,7 +14,7 @@
 //! try:
 //!     await sort(parcel)
 //! except asyncio.CancelledError:
-//!     belt.put_nowait(parcel)         # give it back
+//!     belt.put_nowait(parcel)         # give it back; into a full queue it is a QueueFull, and the parcel is lost
 //!     raise
 //! ```
 //!
@@ -114,7 +114,9 @@ enum Hands {
     SpawnATask(TaskTracker),
 }
 
-/// Returns at the end of the belt, or between two parcels once it is asked to `stop`.
+/// Returns at the end of the belt, or between two parcels once it is asked to `stop`. On this belt `recv` never waits.
+/// A sorter that waits for a parcel isn't woken by `stop`, and sorts one more: for that it takes a `select!` on
+/// `stop.cancelled()` too (see `queues/graceful-drain`).
 #[instrument(ret, skip(belt, hands, stop))]
 async fn sorter(number: u32, belt: Receiver<u32>, hands: Hands, stop: CancellationToken) {
     while !stop.is_cancelled()

@@ -14,9 +14,10 @@
 //! belt.shutdown()                     # put raises QueueShutDown at once, get when the queue is empty
 //! ```
 //!
-//! Not the same: an asyncio queue doesn't know its producers. The end has to be announced, by `shutdown` or by as
-//! many sentinels as there are consumers. A channel counts its senders, so nobody has to announce the end or to know
-//! how many consumers there are. What can go wrong is the opposite: a sender that nobody uses any more is still alive
+//! Not the same: an asyncio queue doesn't know its producers. The end has to be announced: by `shutdown`, by as many
+//! sentinels as there are consumers, by one that each consumer puts back, or by a cancel after `join`. A channel
+//! counts its senders, so nobody has to announce the end or to know how many consumers there are. What can go wrong
+//! is the opposite: a sender that nobody uses any more is still alive
 //! (see `pitfalls/forgotten-sender`). Senders learn of the other end too: once the receiver is dropped, `send`
 //! returns an `Err` that holds the item.
 
@@ -108,7 +109,8 @@ async fn until_deadline<P, U, E>(
     let both = async { join!(unloading, sorters) };
     match timeout(ticks(DEADLINE), both).await {
         Ok((unloaded, _)) => unloaded.map(drop),
-        // The sorters that haven't ended by now are dropped, and the counts say how many have.
+        // The sorters that haven't ended by now are dropped, and the counts say how many have. An error of the vans is
+        // dropped with them, even if it came long before the deadline.
         Err(_elapsed) => Ok(()),
     }
 }

@@ -4,7 +4,7 @@
 //! ticks the depot closes. By then 8 parcels are accepted: 2 are sorted, 2 are in the sorters' hands, 4 are on the
 //! belt. If the sorters are aborted, 6 are lost. A drain loses 0: it closes the belt, so the van gets its other 4
 //! back, and the sorters go on until the belt is empty, after 4 ticks. Those belts are async-channels, which anybody
-//! can close. A tokio `mpsc` has one sorter, and only that sorter can close it. A token tells it to (see
+//! can close. A tokio `mpsc` has one receiver, and only the sorter that owns it can close it. A token tells it to (see
 //! `tasks/cancel`), and it closes at tick 2, when it has sorted what it has in hand. 0 of 6 are lost.
 //!
 //! asyncio: Queue.shutdown, QueueShutDown
@@ -114,7 +114,9 @@ async fn abort(_belt: Receiver<Parcel>, mut sorters: JoinSet<()>) {
 async fn drain(belt: Receiver<Parcel>, sorters: JoinSet<()>) {
     // From now on each `send` is refused, even one that has been waiting for a place.
     belt.close();
-    sorters.join_all().await; // until the belt is empty
+    // Until the belt is empty. If a sorter panics, `join_all` panics too, which aborts the others: what is on the belt
+    // is lost then. Where that may happen, a loop with `join_next` gets the panic as an error, and the others go on.
+    sorters.join_all().await;
 }
 
 /// Ends when the belt is closed or has no sender left, and is empty.

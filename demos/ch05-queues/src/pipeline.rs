@@ -19,8 +19,9 @@
 //!
 //! Not the same: a Queue doesn't know its workers. Without the `except` an exception ends one of them. Once all have
 //! ended, `parcels.join()` waits for the other parcels for ever. A channel knows its two ends: a stage ends when the
-//! stage before it has dropped its last sender, or the one after it its receiver (see `queues/end-of-queue`). So none
-//! has to be cancelled, and none is left waiting.
+//! stage before it has dropped its last sender, or at its next `send` once the one after it has dropped its receiver
+//! (see `queues/end-of-queue`). So here none has to be cancelled. A stage that waits for an item that never comes
+//! doesn't learn that nobody wants it any more.
 
 use std::sync::Arc;
 

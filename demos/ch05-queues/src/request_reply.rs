@@ -14,13 +14,14 @@
 //! await tray.put((van, reply))
 //! place = await reply               # waits for ever if the clerk has ended
 //! van, reply = await tray.get()     # in the clerk
-//! reply.set_result(place)
+//! if not reply.done(): reply.set_result(place)    # a van that gave up has cancelled it: InvalidStateError
 //! ```
 //!
 //! Not the same: an asyncio Queue doesn't know its consumers, and a Future can be set by any task. So a request to a
 //! clerk that has ended is accepted, and its reply is awaited for ever. In Rust both ends are values. When the clerk
-//! ends, its receiver is dropped, with the requests in it and their senders: `send` returns an `Err`, and so does
-//! every reply.
+//! ends, its receiver is dropped, and a tokio `mpsc` drops the requests in it with their senders: `send` returns an
+//! `Err`, and so does every reply. async-channel and flume keep what lies in them until the last sender is gone: there
+//! such a reply is awaited for ever, too.
 
 use std::sync::Arc;
 

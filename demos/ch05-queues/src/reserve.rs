@@ -20,7 +20,8 @@
 //! Not the same: a `put` that is cancelled hasn't put anything, and its caller still has the parcel and can save it
 //! in an `except`. `send` takes the parcel by value. If its future is dropped while it waits, the parcel goes with
 //! it: `send` isn't cancel-safe (see `tasks/select`). asyncio has nothing like `reserve`: its queue can be asked
-//! whether it is full, and promises no place.
+//! whether it is full, and promises no place. `reserve` has a price: the `send` of a permit returns nothing. If the
+//! receiver was dropped since, the parcel is lost without an error; `Sender::send` would hand it back.
 
 use std::cell::Cell;
 
@@ -75,7 +76,8 @@ async fn reserves(van: &Van, belt: Sender<usize>) -> Result<()> {
         let place = waits_for_place(parcel, &belt).await?;
         // Cancelled here, it drops the place, and another sender can have it.
         van.unload().await;
-        // Between the unloading and the belt there is no `.await`, so nothing can be dropped there.
+        // Between the unloading and the belt there is no `.await`, so nothing can be dropped there. This `send` isn't
+        // told if the sorter has gone since the `reserve`: then the parcel is lost without an error.
         place.send(parcel);
     }
     Ok(())

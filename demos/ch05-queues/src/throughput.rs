@@ -2,7 +2,7 @@
 //!
 //! A belt hands 50 000 parcels to sorters that only collect them; all of them are tasks of one thread. With 1 sorter
 //! a parcel takes some 20 to 80 ns through any channel, bounded or not. With 4 sorters a tokio `mpsc` behind a lock
-//! takes 120 to 230 ns, at least twice as long as the others: the lock goes to the sorter that has waited longest, so
+//! takes 120 to 280 ns, mostly several times the others: the lock goes to the sorter that has waited longest, so
 //! they take turns, and each gets about a quarter. async-channel and flume are as fast as with 1 sorter, but then
 //! only 1 is at work: it gets all 50 000, since it waits for nothing but the next parcel.
 //!
@@ -18,9 +18,10 @@
 //!
 //! Not the same: there are several channels to choose from. For 1 consumer, tokio's `mpsc`, and its `recv_many` if
 //! items come faster than they are handled. For consumers that share the work (see `queues/many-consumers`),
-//! async-channel or flume, which are about equal: as soon as each parcel makes a sorter wait, 4 sorters get a quarter
-//! each. If the producer is to decide which consumer gets an item, an `mpsc` for each. And an item that takes 1 ms to
-//! handle takes thousands of times longer than its way through any of them.
+//! async-channel or flume, about equally fast: as soon as each parcel makes a sorter wait, 4 sorters get a quarter
+//! each. But an `mpsc` drops what lies in it with its receiver; in these two it stays until the last sender is gone,
+//! and so does each token or `oneshot` in it (see `queues/task-done`). If the producer is to decide which consumer
+//! gets an item, an `mpsc` for each. And to handle an item for 1 ms takes thousands of times longer than any channel.
 
 use std::sync::Arc;
 

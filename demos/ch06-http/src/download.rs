@@ -11,7 +11,7 @@
 //! real clock: real HTTP over real sockets
 //!
 //! ```python
-//! async with session.get(url) as response, aiofiles.open("page.part", "wb") as file:
+//! async with session.get(url, raise_for_status=True) as response, aiofiles.open("page.part", "wb") as file:
 //!     async for piece in response.content.iter_chunked(65536):
 //!         await file.write(piece)
 //! os.replace("page.part", "page")    # not reached after an error
@@ -19,8 +19,8 @@
 //!
 //! Not the same: `iter_chunked(n)` gives n bytes at most; `chunk` takes no size and gives what has arrived. aiohttp's
 //! default timeout counts for downloads too (see `http/timeouts`). A file of `tokio::fs` is written by a thread: its
-//! `write_all` returns before the bytes are in the file, and only `flush` tells of a full disk (see
-//! `files/read-write`).
+//! `write_all` returns before the bytes are in the file, so a full disk is an error of the next write, and after the
+//! last one only `flush` tells of it (see `files/read-write`).
 
 use std::{
     io::{IsTerminal, stderr, stdout},
@@ -103,8 +103,10 @@ async fn download(
         bar.set_length(part.bytes() + length); // what was there before isn't in this answer
         let cut = |at| format!("cut at byte {at}");
         // `None` is the end that was announced. When the connection ends before, it is an error, and the part stays.
+        // A body with neither a length nor chunks announces no end: there a cut is a `None` too, and the hash tells.
         while let Some(piece) = rest.chunk().await.with_context(|| cut(part.bytes()))? {
-            // Waits for the disk. If that is slower than the server, the socket fills up, and the server waits, too.
+            // Waits until the system has the piece, not the disk: that is for `finish`. While the system doesn't take
+            // it, the socket fills up, and the server waits, too.
             part.append(&piece).await?;
             got.received += piece.len();
             got.largest_piece = got.largest_piece.max(piece.len());

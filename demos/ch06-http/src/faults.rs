@@ -100,6 +100,7 @@ pub enum Fault {
     /// 400 or higher.
     Status(u16),
     Redirects,
+    /// There is no such host, or no name server has answered. The error tells which in its text alone.
     UnknownHost,
     /// The host is known, and there is no connection to it.
     Unreachable(ErrorKind),

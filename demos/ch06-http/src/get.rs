@@ -75,9 +75,10 @@ async fn get<T>(client: &Client, server: &Server, path: &str) -> Result<T>
 where
     T: DeserializeOwned + Debug,
 {
-    // Only the head of the answer has arrived after this. The body may still be on its way.
+    // Only the head of the answer has arrived after this. The body may still be on its way. Without
+    // `error_for_status`, an error page could pass for the page (see `http/statuses`).
     let response = client.get(server.url(path)).send().await?;
-    response.json().await
+    response.error_for_status()?.json().await
 }
 
 /// For all three pages that don't fit, the text of reqwest's own error is "error decoding response body" and the URL.

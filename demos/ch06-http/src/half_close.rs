@@ -4,7 +4,8 @@
 //! the direction in which it sends, with `shutdown`, and reads the answer from the other. Dropping the stream closes
 //! both: the server has read all 3 pages and answers, and nobody is there to read it. If the client closes neither,
 //! both sides wait, the server for a fourth page and the client for the answer, until the client gives up after 2
-//! ticks. A stream can also be split into two halves: dropping the half that writes is a `shutdown`.
+//! ticks. A stream can also be split into two halves with `into_split`: dropping the half that writes is a `shutdown`.
+//! After `split` or `tokio::io::split` it is not.
 //!
 //! asyncio: StreamWriter.write_eof, StreamWriter.close, StreamReader.read
 //!
@@ -18,9 +19,10 @@
 //! await writer.wait_closed()
 //! ```
 //!
-//! Not the same: a StreamWriter that is freed closes both directions, and the reader gets `b""`; Python 3.13 has a
-//! ResourceWarning for that, since `close` should have been called. In Rust dropping the write half of `into_split`
-//! closes its direction alone. Dropping the whole stream closes both, and that is how a stream is closed.
+//! Not the same: a StreamWriter that is freed closes both directions, and the reader gets `b""`. Recent Pythons have a
+//! ResourceWarning for that, shown with `-X dev`, since `close` should have been called. In Rust dropping the write
+//! half of `into_split` closes its direction alone. Dropping the whole stream closes both, and that is how a stream
+//! is closed.
 
 use anyhow::Result;
 use timing::{Timings, law::exactly, ticks};
@@ -80,7 +82,8 @@ async fn counts_pages(mut stream: TcpStream) -> Result<()> {
     // Meanwhile the client waits. Its direction is closed, and this one isn't.
     sleep(ticks(1)).await;
     // No error here, even if the client has closed both directions. The end of a direction says that nothing more is
-    // sent there, and doesn't say whether anything is read.
+    // sent there, and doesn't say whether anything is read. What says so is a reset, the answer to this: a second
+    // write would fail.
     stream
         .write_all(format!("{pages} pages").as_bytes())
         .await?;

@@ -118,7 +118,7 @@ async fn fetch(page: &str, client: &Client, url: &str) -> Result<Page, Fault> {
 impl From<serde_json::Error> for Fault {
     fn from(error: serde_json::Error) -> Self {
         match error.classify() {
-            Category::Data => Self::OtherJson, // it is JSON, but it doesn't fit the type
+            Category::Data => Self::OtherJson, // JSON so far, but it doesn't fit the type; the rest isn't looked at
             Category::Syntax | Category::Eof | Category::Io => Self::NotJson,
         }
     }

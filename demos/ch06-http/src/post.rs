@@ -13,7 +13,7 @@
 //! comment = {"text": "tea & cake", "stars": 5}
 //! async with session.post(url, json=comment) as response:
 //!     told = await response.json()
-//! await session.post(url, data={"text": "tea & cake", "stars": "5"})    # a form; data="tea" is text
+//! async with session.post(url, data={"text": "tea & cake", "stars": "5"}) as response: ...    # data="tea" is text
 //! ```
 //!
 //! Not the same: aiohttp's `data=` looks at its argument: a dict becomes a form, a str text/plain, bytes an

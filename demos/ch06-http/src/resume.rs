@@ -10,8 +10,8 @@
 //! real clock: real HTTP over real sockets
 //!
 //! ```python
-//! headers = {"Range": f"bytes={os.path.getsize(part)}-", "If-Range": etag}
-//! async with session.get(url, headers=headers) as response, \
+//! headers = {"Range": f"bytes={os.path.getsize(part)}-", "If-Range": etag, "Accept-Encoding": "identity"}
+//! async with session.get(url, headers=headers, raise_for_status=True) as response, \
 //!         aiofiles.open(part, "ab" if response.status == 206 else "wb") as file:
 //!     async for piece in response.content.iter_chunked(65536):    # ClientPayloadError, if it is cut
 //!         await file.write(piece)

@@ -17,9 +17,9 @@
 //!         page = await response.json()
 //! ```
 //!
-//! Not the same: RetryClient retries until the head of an answer is good. A body that breaks off or isn't JSON comes
-//! after it, in your own code. `backon` retries any future, so here the body is a part of the attempt, and one
-//! function decides about all faults.
+//! Not the same: RetryClient looks at the head of an answer. A body that breaks off or isn't JSON comes after it, in
+//! your own code, unless an `evaluate_response_callback` reads it. `backon` retries any future, so here the body is a
+//! part of the attempt, and one function decides about all faults.
 
 use std::time::Duration;
 
@@ -79,7 +79,9 @@ pub fn can_pass(fault: &Fault) -> bool {
         // The server may have done what it was asked to. That is harmless for a GET; a POST that is sent again can
         // order a thing twice, unless the server can tell that the two are one.
         Fault::TimedOut | Fault::CutOff | Fault::Unreachable(_) => true,
-        Fault::UnknownHost | Fault::Redirects | Fault::NotHttp => false,
+        // There may be no such host, or a name server that didn't answer this once. Only the error's text tells.
+        Fault::UnknownHost => true,
+        Fault::Redirects | Fault::NotHttp => false,
         Fault::Other | Fault::TooLong | Fault::NotJson | Fault::OtherJson => false,
     }
 }

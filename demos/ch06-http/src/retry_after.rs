@@ -14,11 +14,12 @@
 //!     def get_timeout(self, attempt, response=None):
 //!         wait = super().get_timeout(attempt, response)
 //!         after = response.headers.get("Retry-After", 0) if response else 0
-//!         return wait + int(after)     # ValueError, if it is a date
+//!         return wait + int(after)     # a date is a ValueError, which ends the retrying
 //! ```
 //!
-//! Not the same: `get_timeout` gets the response, and can't end the retrying. `adjust` of `backon` gets the error, so
-//! the header has to be put into it before `error_for_status` drops the response; its `None` ends the retrying.
+//! Not the same: `get_timeout` gets the response, and ends the retrying only by raising: then the caller gets that
+//! exception, and no response. `adjust` of `backon` gets the error, so the header has to be put into it before
+//! `error_for_status` drops the response; its `None` ends the retrying.
 //! Neither library reads the header by itself, and reqwest doesn't either.
 
 use std::time::Duration;

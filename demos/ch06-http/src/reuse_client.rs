@@ -90,7 +90,8 @@ async fn fetch(client: &Client, url: &str) -> Result<usize> {
 }
 
 /// Needs the status and nothing else. Another answer on this connection would come behind the rest of this page, so
-/// the client closes the connection.
+/// the client closes the connection. If nothing of the page is still to come, as with a short one, the connection
+/// is kept.
 #[instrument(ret, err, skip_all)]
 async fn fetch_status(client: &Client, url: &str) -> Result<usize> {
     let _unread = client.get(url).send().await?.error_for_status()?;

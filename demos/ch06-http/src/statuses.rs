@@ -16,10 +16,10 @@
 //!     response.raise_for_status()         # ClientResponseError, with .status
 //! ```
 //!
-//! Not the same: `raise_for_status` looks at the response, which is still there after it. `error_for_status` takes
-//! the response by value and gives it back only if its status is good. A ClientSession made with
-//! `raise_for_status=True` checks every answer; a reqwest client has no such switch, so the call stands at every
-//! request.
+//! Not the same: `raise_for_status` looks at the response, which is still there after it, though its page can be read
+//! only inside the `async with`: outside of one it is closed. `error_for_status` takes the response by value and gives
+//! it back only if its status is good. A ClientSession made with `raise_for_status=True` checks every answer; a
+//! reqwest client has no such switch, so the call stands at every request.
 
 use std::cell::Cell;
 

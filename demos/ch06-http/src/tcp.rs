@@ -14,6 +14,7 @@
 //! async def serve(reader, writer):           # asyncio.start_server(serve, "127.0.0.1", 0)
 //!     while line := await reader.readline():    # the last may be cut off, without its b"\n"
 //!         print("asked for", line.decode().strip())
+//!     writer.close()    # `start_server` doesn't: the client would wait for the end
 //! ```
 //!
 //! Not the same: asyncio's `readline` raises ValueError after 64 KiB, unless `start_server` got another `limit`.

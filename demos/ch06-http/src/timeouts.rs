@@ -19,9 +19,9 @@
 //! ```
 //!
 //! Not the same: aiohttp gives a page 5 minutes, and recent versions give a connection 30 s, unless you say
-//! otherwise. reqwest sets no limit; only the system gives up, on a connection, after minutes. In aiohttp the limits
-//! of a request replace all those of its session; in reqwest `RequestBuilder::timeout` replaces the client's
-//! `timeout` alone.
+//! otherwise. reqwest sets no limit for a page. On Linux it has the system give up a connection after 30 s without an
+//! answer (`tcp_user_timeout`); elsewhere the system decides alone. In aiohttp the limits of a request replace all
+//! those of its session; in reqwest `RequestBuilder::timeout` replaces the client's `timeout` alone.
 
 use anyhow::Result;
 use reqwest::RequestBuilder;

@@ -18,7 +18,7 @@
 //!
 //! Not the same: each request of a `gather` is a task. When a page fails, `gather` raises its exception, and the
 //! other requests go on. `try_join_all` is `try_join!` for a list: it returns the error and drops the other futures
-//! (see `tasks/join-errors`), and their requests end with them, since reqwest closes their connections.
+//! (see `tasks/join-errors`), and reqwest closes their connections. What the server has begun by then it may finish.
 
 use anyhow::Result;
 use futures_util::future::try_join_all;

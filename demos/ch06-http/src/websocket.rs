@@ -6,7 +6,7 @@
 //! waits for nobody. It keeps a bounded number of messages, and a member that has missed one is sent away: when the
 //! fourth reads at last, it hears what was on its way, and then its connection is closed with the code 1013.
 //!
-//! asyncio: aiohttp.ws_connect, ClientSession.ws_connect, websockets, websockets.broadcast
+//! asyncio: aiohttp.ClientSession.ws_connect, ws_connect, websockets, websockets.broadcast
 //!
 //! real clock: real WebSockets over real sockets
 //!

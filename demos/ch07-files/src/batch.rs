@@ -22,7 +22,7 @@
 //! ```
 //!
 //! Not the same: aiofiles sends even `open` and `close` to a thread, and with the interpreter's lock the threads of
-//! Python compute one at a time. rayon's pool has a thread for each core, the pools of Python and of tokio have more.
+//! Python compute one at a time. rayon's pool has a thread for each core, Python's at most 32, tokio's up to 512.
 
 use std::{
     env, fs,

@@ -120,6 +120,7 @@ async fn copy(
 }
 
 /// A file that is not whole yet. It is removed with this value: when the copy returns, and when it is cancelled.
+/// For one copy to a name at a time: of two, the first to end would rename the other's half to the final name.
 struct Part(PathBuf);
 
 impl Drop for Part {

@@ -21,8 +21,8 @@
 //!
 //! Not the same: a thread of Python's pool still takes turns with the loop whenever it computes, because of the
 //! interpreter's lock; threads of tokio's pool run beside it. What such a thread works on must be its own, or shared
-//! by an `Arc`, because it can outlive the task that started it. The same in both: a blocking read in an `async`
-//! function returns the right result, and nothing warns of it, neither the compiler nor clippy.
+//! by an `Arc`, because it can outlive the task that started it. In both a blocking read in an `async` function
+//! returns the right result. asyncio's debug mode logs one of over 0.1 s; by default rustc and clippy say nothing.
 
 use std::{
     io,

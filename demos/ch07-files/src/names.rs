@@ -19,9 +19,10 @@
 //! ```
 //!
 //! Not the same: `canonicalize` is `resolve(strict=True)`: what isn't there is an error, so the name of a file that
-//! is still to be made is checked by its folder. `Path::starts_with` compares parts, like `is_relative_to`; the
-//! method of `str` with the same name compares characters. Both languages look first and open later: against somebody
-//! who swaps a link in between, only the system helps (`openat2` with RESOLVE_BENEATH, or the crate cap-std).
+//! is still to be made is checked by its folder, and the file made with `create_new`: `create` would follow a link
+//! that leads out to nothing. `Path::starts_with` compares parts, like `is_relative_to`; the method of `str` with the
+//! same name compares characters. Both languages look first and open later: against somebody who swaps a link in
+//! between, only the system helps (`openat2` with RESOLVE_BENEATH, or the crate cap-std).
 
 use std::{
     collections::HashMap,

@@ -16,13 +16,13 @@
 //!     text = record.read()
 //!     after = os.fstat(record.fileno())
 //! if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-//!     raise BlockingIOError("changed while it was read")
+//!     raise OSError("changed while it was read")
 //! ```
 //!
-//! Not the same: nothing but the names. No system keeps others from writing a file that is read, and a lock keeps out
-//! only those who ask for it. Comparing isn't proof either: a text of the same length that is written within one step
-//! of the file system's clock, some milliseconds, isn't noticed. Where the writer is yours, let it rename (see
-//! `files/atomic-write`).
+//! Not the same: nothing but the names. Unix keeps nobody from writing a file that is read, and a lock keeps out only
+//! those who ask for one (on Windows it binds everybody). Comparing isn't proof either: a text of the same length that
+//! is written within one step of the file system's clock, some milliseconds, isn't noticed. Where the writer is yours,
+//! let it rename (see `files/atomic-write`).
 
 use std::{
     error::Error,

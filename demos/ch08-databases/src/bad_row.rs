@@ -12,8 +12,8 @@
 //! ```python
 //! for sale in sales: await shop.execute(insert, *sale)     # asyncpg: the rows before the bad one stay
 //! await shop.executemany(insert, sales)                    # all or nothing
-//! await cursor.executemany(insert, sales)                  # aiomysql: nothing stays
-//! await connection.commit()                                # without this line
+//! await cursor.executemany(insert, sales)                  # aiomysql: of a large batch some rows are in,
+//! await connection.commit()                                # and a commit would store them: `rollback`
 //! ```
 //!
 //! Not the same: `executemany` of asyncpg is atomic by itself (since 0.22). In Rust a statement is atomic, and

@@ -18,11 +18,11 @@
 //! products = await shop.fetch("select * from products where id = any($1)", ids)   # asyncpg
 //! ```
 //!
-//! Not the same: MySQL has no arrays, so there the text always depends on the length (see `databases/mysql-in-list`),
-//! and aiomysql writes the values into it, too. sqlx builds such a text with a `QueryBuilder`, which numbers the
-//! parameters and binds them. Like asyncpg it keeps 100 prepared statements on each connection, and lists of 100
-//! lengths push out all others. A row of sqlx is read by the name of a column, as from a DictCursor, and the column's
-//! type is checked.
+//! Not the same: MySQL has no arrays, so there the text depends on the length, unless the list is sent as JSON (see
+//! `databases/mysql-in-list`), and aiomysql writes the values into it, too. sqlx builds such a text with a
+//! `QueryBuilder`, which numbers the parameters and binds them. Like asyncpg it keeps 100 prepared statements on each
+//! connection, and lists of 100 lengths push out all others. A row of sqlx is read by the name of a column, as from a
+//! DictCursor, and the column's type is checked.
 
 use anyhow::Result;
 use scratch_postgres::Postgres;

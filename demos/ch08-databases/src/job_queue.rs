@@ -13,7 +13,7 @@
 //! ```python
 //! async with connection.transaction():
 //!     job = await connection.fetchrow("select id from jobs where state = 'new' "
-//!                                     "limit 1 for update skip locked")
+//!                                     "limit 1 for update skip locked")    # None where no row is free
 //!     await pack(job["id"], connection)
 //!     await connection.execute("update jobs set state = 'done' where id = $1", job["id"])
 //! ```
@@ -21,8 +21,8 @@
 //! Not the same: a `multiprocessing.Queue` forgets a job when it hands it over, and the job of a killed worker is
 //! lost, like the parcel in `queues/cancelled-consumer`. Here the server keeps it, in Python as in Rust: a closed
 //! connection tells it that the worker is gone. What stands outside the database, such as a mail, isn't part of the
-//! transaction and may be done twice. The workers need nothing of each other but the URL, so with `--postgres URL`
-//! they can run on several machines.
+//! transaction and may be done twice. The workers need only the URL, so they can run on several machines. One that
+//! loses its power closes nothing: its row stays locked for two hours, unless `tcp_keepalives_idle` is set lower.
 
 use std::{env, io::Write, time::Duration};
 

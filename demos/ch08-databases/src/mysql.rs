@@ -18,9 +18,9 @@
 //! ```
 //!
 //! Not the same: aiomysql puts each value into the text, escaped, and sends it all. sqlx prepares the statement and
-//! sends the value beside it (see `databases/parameters`). A pool of aiomysql that can't reach its server says so;
-//! one of sqlx reports a timeout (see `databases/pool-limits`). So one connection is made before the pool, to hear
-//! the reason.
+//! sends the value beside it (see `databases/parameters`). A pool of aiomysql whose server refuses to connect says
+//! so; one of sqlx tries again, and reports a timeout (see `databases/pool-limits`); other reasons it tells. So one
+//! connection is made before the pool, to hear the reason.
 
 use std::{collections::HashSet, time::Duration};
 

@@ -1,9 +1,10 @@
 //! # A list of ids in MySQL, and the list that is empty
 //!
-//! MySQL has no arrays, so a list of ids is a parameter for each of them (see `databases/in-list`). `QueryBuilder`
-//! writes them: 1 000 rows go in with 1 insert, 3 ids find 3 rows. For an empty list the same code writes `in ()`,
-//! which isn't SQL: error 1064, and no test with one id shows it. The empty list needs an answer of its own, without
-//! a query: 0 rows.
+//! MySQL has no arrays, so a list of ids is most often a parameter for each of them (see `databases/in-list`).
+//! `QueryBuilder` writes them: 1 000 rows go in with 1 insert, 3 ids find 3 rows. For an empty list the same code
+//! writes `in ()`, which isn't SQL: error 1064, and no test with one id shows it. Here the empty list needs an answer
+//! of its own, without a query: 0 rows. (Since MySQL 8 and MariaDB 10.6 the list can be one parameter, as JSON:
+//! `in (select id from json_table(?, '$[*]' columns (id int path '$')) as list)`. An empty one finds 0 rows.)
 //!
 //! asyncio: aiomysql.DictCursor, IN, executemany
 //!
@@ -17,9 +18,11 @@
 //!     names = [product["name"] for product in await cursor.fetchall()]
 //! ```
 //!
-//! Not the same: `executemany` of aiomysql makes one statement of an insert too, by looking at its text; in sqlx the
-//! code says so, with `push_values`. A row is read by the name of a column, as from a DictCursor, and the type is
-//! checked. What a `QueryBuilder` has written needs no `AssertSqlSafe` around it (see `databases/parameters`).
+//! Not the same: `executemany` of aiomysql makes one statement of an insert too (one for each megabyte), by looking at
+//! its text; in sqlx the code says so, with `push_values`. A row is read by the name of a column, as from a DictCursor,
+//! and the type is checked. What a `QueryBuilder` has written needs no `AssertSqlSafe` around it (see
+//! `databases/parameters`), and so nothing guards its `push`: it writes any text, SQL included. A value is for
+//! `push_bind`.
 
 use anyhow::Result;
 use sqlx::{MySql, MySqlConnection, QueryBuilder, Row, mysql::MySqlDatabaseError};

@@ -18,8 +18,9 @@
 //!
 //! Not the same: asyncpg takes any `str` as a statement, tokio-postgres any `&str`. sqlx takes a `&'static str`, a
 //! text that stands in the program. What `format!` has made doesn't compile until `AssertSqlSafe` stands around it, a
-//! word that a review can search for. The same in all: PostgreSQL's `text` can't hold a NUL, so the server refuses a
-//! text with one in it even when it is bound.
+//! word that a review can search for. It searches for `QueryBuilder` as well: its `new` and `push` take any text, and
+//! want no `AssertSqlSafe`. The same in all: PostgreSQL's `text` can't hold a NUL, so the server refuses a text with
+//! one in it even when it is bound.
 
 use anyhow::Result;
 use scratch_postgres::Postgres;

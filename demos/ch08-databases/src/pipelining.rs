@@ -21,8 +21,8 @@
 //! Not the same: a query of tokio-postgres takes `&Client`, so several futures may use one, and with a prepared
 //! statement that alone is pipelining. Without one each query waits for its own preparation first. asyncpg refuses a
 //! second query, and in sqlx it doesn't compile: a query there needs `&mut`. In psycopg's pipeline a statement that
-//! fails makes those after it fail. Here each is on its own: of ten with one bad, 9 are answered. The same in all:
-//! only on several connections can statements run side by side.
+//! fails makes those after it fail. Here each is on its own, unless they are in a transaction: of ten with one bad, 9
+//! are answered. The same in all: only on several connections can statements run side by side.
 
 use anyhow::Result;
 use futures_util::future::try_join_all;

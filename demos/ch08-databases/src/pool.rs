@@ -22,7 +22,7 @@
 //! Not the same: unless told otherwise asyncpg opens 10 connections beforehand, `connect` of sqlx one, `connect_lazy`
 //! and deadpool none, so deadpool's time here includes connecting. asyncpg and sqlx stop at 10, deadpool at twice the
 //! number of cores. Leaving `async with` waits until the connection is back in the pool. In Rust its drop gives it
-//! back, and a drop can't wait (see `streams/guard`): sqlx spawns a task for it.
+//! back, and a drop can't wait (see `streams/guard`): sqlx spawns a task for it, and panics outside of a runtime.
 
 use std::{collections::HashSet, time::Duration};
 

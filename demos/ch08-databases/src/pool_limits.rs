@@ -4,7 +4,7 @@
 //! was told to wait so long; by default sqlx waits 30 s and deadpool for ever. With a wrong port sqlx reports the
 //! same timeout, and not that the server refuses. `close` of sqlx waits for what is borrowed: the order that has the
 //! connection is packed to its end, 2 ticks, and an order that asks meanwhile is refused at once. If an error skips
-//! the `close`, the drop of the pool, of its last clone, ends its sessions: within 5 s 0 are left on the server.
+//! the `close`, the drop of the pool, with its clones and what is borrowed, ends its sessions: within 5 s 0 are left.
 //!
 //! asyncio: pool.close, pool.terminate, acquire(timeout), finally
 //!
@@ -22,7 +22,7 @@
 //! pool, for waiting and connecting together; deadpool has one for waiting and one for connecting. `close` of asyncpg
 //! and sqlx waits, so it needs a `timeout` around it if a borrower may hang; deadpool's doesn't wait. In Python an
 //! exception that skips the `close` can leave the sessions open as long as the program runs. In Rust `close` is for a
-//! graceful shutdown; the drop does what `terminate` does, and waits for nobody.
+//! graceful shutdown; the drop waits for nobody. It isn't `terminate`: a borrowed connection keeps all sessions open.
 
 use std::{fmt::Debug, time::Duration};
 

@@ -19,7 +19,9 @@
 //! Not the same: when asyncpg's waiting ends, by a timeout or a cancellation, it sends a cancel request to the server
 //! by itself, on a connection of its own, and the next query waits for that. tokio-postgres sends one when it is
 //! asked to; sqlx has no call for it. In both languages a statement may be done a moment before the request arrives.
-//! So a timeout never says that nothing has happened.
+//! So a timeout of the client never says that nothing has happened. asyncpg waits until the server has handled its
+//! request. `cancel_query` doesn't, so a late one ends the next statement on this connection: unless the answer is the
+//! error 57014, `query_canceled`, close the connection.
 
 use anyhow::{Error, Result, anyhow};
 use scratch_postgres::Postgres;
@@ -90,7 +92,8 @@ async fn cancels(client: &Client, watch: &Watch) -> Result<Seen> {
     let outcome = match timeout(ticks(LIMIT), &mut booking).await {
         Ok(outcome) => outcome,
         Err(_elapsed) => {
-            // On a connection of its own, because the session of this one is busy.
+            // On a connection of its own, because the session of this one is busy. It doesn't wait for the server: if
+            // `booking` is answered with anything but 57014, the request may still hit the next statement.
             client.cancel_token().cancel_query(NoTls).await?; // <- the difference
             booking.await
         }

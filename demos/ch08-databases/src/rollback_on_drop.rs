@@ -17,8 +17,8 @@
 //! ```
 //!
 //! Not the same: `async with` awaits the rollback, and the exception goes on afterwards. After a drop the rollback is
-//! under way. A statement on the same connection comes behind it; one on another connection may still come too early.
-//! Where that matters there is `rollback().await`, which is over when it returns.
+//! queued or under way. A statement on the same connection comes behind it; one on another connection may still come
+//! too early. Where that matters there is `rollback().await`, which is over when it returns.
 
 use anyhow::Result;
 use scratch_postgres::Postgres;

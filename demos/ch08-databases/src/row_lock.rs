@@ -91,7 +91,8 @@ async fn locks(shop: &PgPool) -> Result<()> {
     Ok(sale.commit().await?)
 }
 
-/// Nothing is read before the wait, so nothing can be out of date after it. It needs no transaction around it.
+/// Nothing is read before the wait, so nothing can be out of date after it. It needs no transaction around it. Where
+/// the stock may run out it needs `where pieces > 0`, and a look at `rows_affected`: 0 means that nothing was sold.
 #[instrument(ret, err, skip_all)]
 async fn subtracts(shop: &PgPool) -> Result<()> {
     sleep(ticks(1)).await;
@@ -100,7 +101,8 @@ async fn subtracts(shop: &PgPool) -> Result<()> {
     Ok(())
 }
 
-/// The level promises that what was read stays true. A write to a row that has changed since would break that.
+/// The level promises that what was read stays true. A write to a row that has changed since would break that. Who is
+/// refused has to begin again, in a new transaction and with the read.
 #[instrument(ret, err, skip_all)]
 async fn is_refused(shop: &PgPool, all_read: &Barrier) -> Result<()> {
     let level = "begin isolation level repeatable read";

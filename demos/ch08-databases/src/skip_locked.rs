@@ -14,8 +14,9 @@
 //! ```python
 //! async with connection.transaction():
 //!     job = await connection.fetchval("select id from jobs where state = 'new' "
-//!                                     "order by id limit 1 for update skip locked")
+//!                                     "order by id limit 1 for update skip locked")     # None: none is free
 //!     await pack(job, connection)
+//!     await connection.execute("update jobs set state = 'done' where id = $1", job)         # or it is taken again
 //! ```
 //!
 //! Not the same: `get` of an asyncio.Queue needs no lock, because no other task runs while it takes its item. A table

@@ -3,8 +3,8 @@
 //! A shop keeps its orders in one file, and there is no server to ask. These lessons reach SQLite through sqlx. A
 //! pool of its connections, which keeps them and lends them out, has 4 here. Each has a thread of its own that calls
 //! SQLite, which blocks, and the event loop's thread is not one of the 4. A file that isn't there is refused unless
-//! `create_if_missing` is set. A database in memory belongs to the pool: 4 of its 4 connections see the orders. With
-//! a URL parsed for each connection it is 1 of 4, because each connection then has a database of its own.
+//! `create_if_missing` is set. The connections of a pool share a database in memory: 4 of 4 see the orders. With a URL
+//! parsed for each connection it is 1 of 4, because each connection then has a database of its own.
 //!
 //! asyncio: aiosqlite.connect, aiosqlite, execute
 //!
@@ -21,7 +21,8 @@
 //! unless told to. Python begins a transaction before the first insert and needs a `commit`. Here each statement is
 //! committed by itself, unless it comes after a `begin` (see `databases/begin-immediate`), so the other connections
 //! see the orders at once. Every `connect(":memory:")` in Python is a database of its own. So is every
-//! `sqlite::memory:` that is parsed, but all connections of a pool share one.
+//! `sqlite::memory:` that is parsed, but all connections of a pool share one. It is gone with the last of them, and a
+//! pool closes those that are idle for 10 minutes or 30 minutes old: set `idle_timeout` and `max_lifetime` to `None`.
 
 use std::{
     cmp::Ordering,

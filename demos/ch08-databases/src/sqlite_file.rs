@@ -16,9 +16,10 @@
 //!     for name, in names: ...                           # a name can't be bound: it is quoted, and " is doubled
 //! ```
 //!
-//! Not the same: Python has classes for these errors, OperationalError and DatabaseError; sqlx has SQLite's number,
-//! in `code()`. Neither says which file it is about, and SQLite's words are its own: a folder is a "disk I/O error",
-//! and a missing file is as "unable to open" as one that may not be read. The system knows the reason, so the lesson
+//! Not the same: Python has classes for these errors, OperationalError and DatabaseError, and since 3.11 SQLite's
+//! number in `sqlite_errorcode`; sqlx has the number, in `code()`. Neither says which file it is about, and SQLite's
+//! words are its own: a folder that is opened read-only is a "disk I/O error", and a missing file is as "unable to
+//! open" as one that may not be read. The system knows the reason, so the lesson
 //! asks it before it connects.
 
 use std::{

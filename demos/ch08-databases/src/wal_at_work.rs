@@ -1,10 +1,10 @@
 //! # WAL at work: four readers and a writer, and their waits
 //!
-//! For 5 ticks four readers ask for the stock again and again, and a writer sells. With the rollback journal all five
-//! wait for each other, and their lanes stand still at the same times. With WAL the readers wait for no lock (see
-//! `databases/wal`). `busy_timeout` turns a refusal into a wait, so all five work to the end in both. How many reads
-//! and writes that makes, and how long a reader waited at most, is measured on your machine. Other programs slow it
-//! down too: where all five lanes stand still with WAL, no lock is the reason.
+//! For 5 ticks four readers ask for the stock again and again, and a writer sells. With the rollback journal the writer
+//! waits for the readers and they for the writer, never a reader for a reader: its lock is shared. With WAL the readers
+//! wait for no lock (see `databases/wal`). `busy_timeout` turns a refusal into a wait, so all five work to the end in
+//! both. How many reads and writes that makes, and how long a reader waited at most, is measured on your machine. Other
+//! programs slow it down too: where all five lanes stand still with WAL, no lock is the reason.
 //!
 //! asyncio: sqlite3.connect timeout, busy_timeout
 //!

@@ -1,12 +1,13 @@
 //! # Flavours of the runtime, and what a turn costs in each
 //!
 //! In each row tasks get 10 000 turns. On `current_thread` a turn costs of the order of 100 ns if two tasks wake each
-//! other (ping-pong). On `multi_thread` it costs some two to five times as much, since the other task may be given to
-//! another thread. If a thread outside of the runtime wakes the task (woken), a turn costs microseconds in any
-//! flavour, at least tens of times as much as one of ping-pong. With a new task for each turn (fan-out) no flavour is
-//! ahead in every run. `LocalSet` (`tasks/what-spawn-asks`) costs about what `current_thread` does. So
-//! `current_thread` is for tasks that talk to each other and wait, `multi_thread` for tasks that need more than one
-//! core, and `LocalSet` for values that must stay in their thread.
+//! other (ping-pong). On `multi_thread` it costs about as much in one run and up to five times as much in another: the
+//! other task may be given to another thread. If the task and a thread outside of the runtime wake each other (woken),
+//! a turn costs microseconds in any flavour, at least tens of times as much as one of ping-pong: the system has to
+//! wake two threads for it. With a new task for each turn (fan-out) no flavour is ahead in every run. `LocalSet`
+//! (`tasks/what-spawn-asks`) costs about what `current_thread` does. So `current_thread` is for tasks that talk to each
+//! other and wait, `multi_thread` for tasks that need more than one core, and `LocalSet` (or `LocalRuntime`, stable
+//! since tokio 1.51) for values that must stay in their thread.
 //!
 //! asyncio: uvloop, loop_factory, asyncio.Runner, set_event_loop_policy
 //!

@@ -18,7 +18,7 @@
 //!     asyncio.run_coroutine_threadsafe(plane(), loop).result()
 //! ```
 //!
-//! Not the same: there is no `get_event_loop`, which made a loop where there was none, until Python 3.14. A loop's
+//! Not the same: there is no `get_event_loop`, which made a missing loop in the main thread only, until 3.14. A loop's
 //! `create_task` is for the loop's own thread; `Handle::spawn` may be called in any. `to_thread` runs its function in
 //! a thread without a loop; a thread of `spawn_blocking` has the runtime as its current one. A closed loop raises
 //! RuntimeError when it is given a coroutine; the `Handle` of a runtime that has ended takes it and drops it, and

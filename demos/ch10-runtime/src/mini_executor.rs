@@ -126,8 +126,7 @@ pub mod executor {
             let JoinHandle(done) = self.spawn(main);
             loop {
                 let next_timer = self.wake_what_is_due().unwrap_or(Duration::MAX);
-                // A task that is woken during these turns has its own in the next round. So a task that wakes itself
-                // again and again can't keep the timers from being looked at.
+                // A task that is woken during these turns has its own in the next round, after a look at the timers.
                 for id in self.take_ready(next_timer) {
                     self.poll(id);
                 }
@@ -192,6 +191,7 @@ pub mod executor {
             handle
         }
 
+        /// A sleep that is dropped early leaves its place in the heap, and its waker, there until its time has come.
         pub fn sleep(&self, time: Duration) -> impl Future<Output = ()> + use<> {
             let (executor, id, due) = (self.clone(), self.id(), Instant::now() + time);
             self.0.timers.borrow_mut().push(Reverse((due, id)));

@@ -104,7 +104,8 @@ trait Keeps: Send + Sync + 'static {
     fn wake_it(&self);
 }
 
-/// Saves a `clone` in each later poll. As long as the future stays in one task it works.
+/// Saves a `clone` in each later poll. It works as long as each poll brings the waker of the first one. Staying in one
+/// task isn't enough for that: in a `FuturesUnordered` each future is polled with a waker of its own.
 impl Keeps for OnceLock<Waker> {
     fn keep(&self, this: &Waker) {
         self.get_or_init(|| this.clone());

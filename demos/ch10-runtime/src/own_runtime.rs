@@ -16,7 +16,7 @@
 //! loop.run_until_complete(asyncio.sleep(1.5))    # it polishes meanwhile
 //! time.sleep(2)                                  # it doesn't
 //! loop.run_until_complete(asyncio.sleep(1.4))    # it goes on
-//! loop.close()
+//! loop.close()                                   # polishing is lost: "Task was destroyed but it is pending!"
 //! ```
 //!
 //! Not the same: asyncio has no loop with worker threads; in tokio that is the default. `set_event_loop` has a

@@ -2,7 +2,7 @@
 //!
 //! The variables of an `async fn` are part of its future, and one of them may be a reference to another. If such a
 //! future were moved, that reference would dangle. So it has to be pinned before its first poll, and may be moved
-//! only until then: here it has been in 2 places. Afterwards the future, and a board in it, stay in 1 place. `pin!`
+//! only until then: here it is seen in 2 places on its way. Afterwards it, and a board in it, stay in 1 place. `pin!`
 //! keeps the future in this function, `Box::pin` on the heap, where its box may still move: 2 places of the box, 1 of
 //! the future. A task's handle holds no reference into itself (it is `Unpin`), so it moves after a poll, too. What is
 //! pinned can be polled by reference, and so kept across the rounds of a loop around `select!` (`tasks/select`): a
@@ -110,11 +110,11 @@ async fn not_pinned() -> Result<usize> {
     let first = address(&task);
     let _pending = poll!(&mut task);
     let bench = vec![task];
-    let future = places([first, address(&bench[0])]);
+    let handle = places([first, address(&bench[0])]);
     for measured in join_all(bench).await {
         measured?;
     }
-    Ok(future)
+    Ok(handle)
 }
 
 #[instrument(ret)]

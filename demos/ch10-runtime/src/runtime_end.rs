@@ -2,9 +2,10 @@
 //!
 //! When a runtime is dropped, each of its tasks is dropped at the `.await` it has reached, as in
 //! `basics/entry-point`: 1 task is cancelled. A blocking job that a thread has begun can't be ended
-//! (`executors/abort-blocking`), so the drop waits for it, 4 ticks, and 1 job is done. `shutdown_timeout` waits 1
-//! tick at most, `shutdown_background` not at all: 0 jobs done by then. A runtime that is dropped inside another one
-//! panics, since the wait would block that one's thread; `shutdown_background` is the end that works there.
+//! (`executors/abort-blocking`), so the drop waits for it, 4 ticks, and 1 job is done. On `multi_thread` it also waits
+//! for a task that a worker is polling, up to its next `.await`. `shutdown_timeout` waits 1 tick at most,
+//! `shutdown_background` not at all: 0 jobs done by then. A runtime that is dropped inside another one panics, since
+//! the wait would block that one's thread; `shutdown_background` is the end that works there.
 //!
 //! asyncio: loop.close, Runner.close, shutdown_default_executor
 //!

@@ -86,7 +86,8 @@ async fn workshop(
     }
 }
 
-/// A tracker can't abort its tasks, since it keeps no handles. A token reaches all of them.
+/// A tracker can't abort its tasks, since it keeps no handles. A token reaches all of them. It keeps no results
+/// either: a job that panics is noted as neither finished nor aborted, and only its own `JoinHandle` would tell.
 async fn takes(job: u32, too_late: CancellationToken, note: Note) {
     let ended = too_late.run_until_cancelled(works(job)).await;
     note(ended.map_or("aborted", |()| "finished"), job);

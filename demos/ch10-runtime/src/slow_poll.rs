@@ -19,7 +19,7 @@
 //! Not the same: tokio has no such switch, and warns of nothing. Its `RuntimeMetrics` tell how long a thread of the
 //! runtime was busy: at least 200 ms in both variants, for all tasks together. A span tells more: `#[instrument]`
 //! gives one to a function, enters it when a poll begins and leaves it when the poll ends. The lanes here are made of
-//! that, and `--slow 50ms` names each poll of 50 ms or longer, in every lesson. In a program of your own
+//! that, and `--slow 50ms` names each poll in a lane of 50 ms or longer, in any lesson. In a program of your own
 //! `tracing-subscriber` prints a line at both ends of each poll (`FmtSpan::ACTIVE`). Its `FmtSpan::CLOSE` adds the
 //! polls of a span up, so the two variants would look the same. tokio-console lists tasks while they run, and warns
 //! of one that doesn't yield in its first poll (`runtime/console`).

@@ -8,14 +8,14 @@
 //! asyncio: all_tasks, current_task, gather
 //!
 //! ```python
-//! async def close():
-//!     rest = asyncio.all_tasks() - {asyncio.current_task()}
-//!     await asyncio.gather(*rest)      # of all_tasks() itself: waits for itself, for ever
+//! async def close(main):               # a task; `main`, the task of `main()`, awaits it
+//!     rest = asyncio.all_tasks() - {asyncio.current_task(), main}
+//!     await asyncio.gather(*rest)      # with itself or with `main` among them: waits for ever
 //! ```
 //!
-//! Not the same: `all_tasks` always has the caller in it, so it has to be taken out. In tokio there is no such list:
-//! a task waits for those that the program has put into a tracker, and the program decides who belongs there. The
-//! `main` of asyncio is a task like the others; the function that `block_on` runs is none.
+//! Not the same: `all_tasks` has the caller in it and the task of `main`, so both have to be taken out. In tokio there
+//! is no such list: a task waits for those that the program has put into a tracker, and the program decides who belongs
+//! there. The `main` of asyncio is a task like the others; the function that `block_on` runs is none.
 
 use anyhow::Result;
 use timing::{
@@ -65,7 +65,7 @@ async fn closes(jobs: TaskTracker) {
 
 async fn until_the_deadline(mut closing: JoinHandle<()>) -> Result<&'static str> {
     let Ok(closed) = timeout(ticks(5), &mut closing).await else {
-        // The timeout drops a handle, and a task doesn't end with its handle.
+        // The timeout ends this wait and not the task, which would go on, even without its handle.
         closing.abort();
         return Ok("still open");
     };

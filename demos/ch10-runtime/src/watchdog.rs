@@ -12,16 +12,17 @@
 //!
 //! ```python
 //! def interrupted(number, frame):       # in the main thread, between two instructions, also of a blocked loop
-//!     if closing.is_set(): os._exit(130)                            # the second signal
-//!     threading.Timer(0.2, lambda: answered.is_set() or os._exit(130)).start()
-//!     loop.call_soon_threadsafe(closing.set)
+//!     signal.signal(number, lambda *_: os._exit(130))                   # for the second signal
+//!     threading.Timer(0.2, lambda: closing.is_set() or os._exit(130)).start()
+//!     loop.call_soon_threadsafe(closing.set)                            # the loop answers by setting it
 //! signal.signal(signal.SIGINT, interrupted)
 //! ```
 //!
 //! Not the same: `add_signal_handler` waits for the loop, as a task does here. A handler of `signal.signal` doesn't:
 //! the interpreter calls it in the main thread, between two instructions. `asyncio.run` has one of that kind, so its
-//! second Ctrl-C raises KeyboardInterrupt also in a loop that Python code blocks, but not while a call into C doesn't
-//! return. Compiled code has no such place between two instructions, and needs the thread.
+//! second Ctrl-C raises KeyboardInterrupt also in a loop that Python code or `time.sleep` blocks, but not while a call
+//! into C computes. Compiled code can be interrupted anywhere, so a handler of the system may do little more than set a
+//! flag or end the process (`register_conditional_shutdown` of signal-hook). To wait for an answer takes the thread.
 
 use std::{process::exit, thread};
 

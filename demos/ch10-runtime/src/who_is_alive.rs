@@ -1,9 +1,9 @@
 //! # Which tasks are alive: a number, or a list of your own
 //!
-//! Three jobs take 1, 2 and 3 ticks, and `looks` checks at tick 1.5. The runtime knows that 2 tasks are alive, and
-//! has no list of them. A `TaskTracker` counts 2, too. A `JoinSet` says 3: it counts a task until somebody has taken
-//! its result. For names a program keeps a list of its own, here a board: each task holds a place on it, and the
-//! place is given up in `Drop`.
+//! Three jobs take 1, 2 and 3 ticks, and `looks` checks at tick 1.5. The runtime says that 2 tasks are alive, and lists
+//! them only in an unstable build on Linux (`Handle::dump`, by number and without names). A `TaskTracker` counts 2,
+//! too. A `JoinSet` says 3: it counts a task until somebody has taken its result. For names a program keeps a list of
+//! its own, here a board: each task holds a place on it, and the place is given up in `Drop`.
 //!
 //! asyncio: all_tasks, current_task, Task.get_name, Task.set_name
 //!
@@ -14,9 +14,9 @@
 //! ```
 //!
 //! Not the same: `all_tasks` has the task of `main` in it. What `block_on` runs is no task: `looks` runs there, and
-//! isn't among the 2. `current_task` gives the task, which has a name and can be cancelled, or None outside a task;
-//! `task::id()` gives a number, the one that its handle has (`tasks/names`), and panics outside a task, where
-//! `task::try_id()` is None.
+//! isn't among the 2. `current_task` gives the task, which has a name and can be cancelled. In a callback it is
+//! None, and where no loop runs it raises RuntimeError. `task::id()` gives a number, the one that its handle has
+//! (`tasks/names`), and panics outside a task, where `task::try_id()` is None.
 
 use std::{
     collections::BTreeSet,

@@ -4,7 +4,7 @@
 //! has come, and sent a tick later. The first page has 1 chunk, the others have 3, and must be there after 4 ticks;
 //! saving a page takes 3 ticks. `buffer_unordered` polls its downloads only while `next` is awaited. During
 //! `save(page).await` in the loop's body they ask for no chunk, but their time limits run on: 1 page is saved, and 3
-//! downloads time out, though the server answers at once. If each download is a task it goes on meanwhile: 4 pages
+//! downloads time out, though the server was never late. If each download is a task it goes on meanwhile: 4 pages
 //! are saved, one after another, in 13 ticks. If saving is part of the stream, 4 are saved at the same time, in 6.
 //!
 //! asyncio: as_completed, create_task, wait_for, timeout

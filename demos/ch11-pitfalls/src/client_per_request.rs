@@ -72,7 +72,8 @@ async fn state_by(client: &Client, parcel: u32, carrier: &Server) -> Result<Stri
     ask(client, parcel, carrier).await
 }
 
-/// A time limit is a setting of the client. It is one reason why helpers make a client of their own.
+/// A time limit of their own is one reason why helpers make a client. `RequestBuilder::timeout` sets one for a single
+/// request, with the client that is there.
 fn client(carrier: &Server) -> Result<Client> {
     Ok(carrier.builder().timeout(ticks(100)).build()?)
 }

@@ -2,7 +2,7 @@
 //!
 //! A shop gets a price list of 100 000 lines and adds it up. Each line is read with an `.await`, so the code looks as
 //! if others had a turn between two lines. But the list is in memory already, no `.await` has to wait, and the task
-//! keeps the thread to the last line: 1 poll. A ticker that is due every 10 ms has no turn meanwhile, for some 150 to
+//! keeps the thread to the last line: 1 poll. A ticker that is due every 10 ms has no turn meanwhile, for some 40 to
 //! 250 ms in a debug build, and any other customer would wait as long. With a `yield_now` after every 500 lines the
 //! work is 201 polls; on a thread of `spawn_blocking` the task has 2. Either way the ticker has its turns.
 //!
@@ -10,14 +10,14 @@
 //!
 //! real clock: it keeps the processor busy
 //!
-//! How to see it: in the timeline the lane is one solid bar, and `--slow 50ms` names its poll. Neither rustc nor
+//! How to see it: in the timeline the lane is one solid bar, and `--slow 20ms` names its poll. Neither rustc nor
 //! clippy warns: whether an `.await` has to wait is known only when it runs.
 //!
 //! Cured in: `executors/cpu`, `executors/job-size`, `runtime/yield-and-budget`
 //!
 //! ```python
 //! async for line in body: cents += price(line)      # nobody else has a turn, if all lines are there
-//! cents = await asyncio.to_thread(sum_of, body)     # on a thread
+//! cents = await asyncio.to_thread(sum_of, await body.read())    # on a thread, which can't read `body` itself
 //! ```
 //!
 //! Not the same: tokio's channels and sockets have a budget: they make a task suspend now and then, even if there is
@@ -35,7 +35,7 @@ use tokio::{
 use tracing::instrument;
 
 const LINES: usize = 100_000;
-const STRETCH: usize = 500; // about 1 ms of work in a debug build
+const STRETCH: usize = 500; // 0.2 to 1 ms of work in a debug build
 const EVERY: Duration = Duration::from_millis(10);
 
 pub async fn run(t: &mut Timings) -> Result<()> {
@@ -61,8 +61,8 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     Ok(())
 }
 
-/// Waits for lines that come from a slow client. For a list that is in memory already, or comes faster than it is
-/// read, the same code never waits.
+/// Waits for lines that come from a slow client. For a list that is in memory already the same code never waits. From
+/// a socket that always has more it suspends only when the budget is used up, after 128 reads of 8 KiB.
 #[instrument(ret, err, skip_all)]
 async fn adds_up(list: &str) -> Result<u64> {
     let mut lines = list.as_bytes().lines();

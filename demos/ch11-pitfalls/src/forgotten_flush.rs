@@ -1,7 +1,7 @@
 //! # A forgotten flush
 //!
 //! A shop exports its orders through a `BufWriter`, which keeps up to 8 KiB before it writes to the file. If nobody
-//! flushes, 5 lines of 39 bytes are accepted, the export ends with `Ok`, and 0 bytes are in the file. If the third
+//! flushes, 5 lines, 39 bytes, are accepted, the export ends with `Ok`, and 0 bytes are in the file. If the third
 //! order can't be read, a `?` returns before the flush: 15 bytes are accepted, and 0 are in the file. If the flush
 //! comes before that `?`, all 15 are. On a full disk the flush fails; without it the export ends with `Ok`.
 //!
@@ -101,7 +101,8 @@ async fn flushes_after(
     Ok(())
 }
 
-/// What was accepted gets to the file, whatever becomes of the orders. If both fail, the file's error is returned.
+/// What was accepted gets to the file, whatever becomes of the orders. If both fail, the file's error is returned. But
+/// a timeout or a cancel drops this function before its flush, and then the buffer is lost with it.
 #[instrument(ret, err, skip_all)]
 async fn flushes_before(
     orders: &[&str],

@@ -3,8 +3,7 @@
 //! A transfer locks one account, writes a line into an audit log for 1.5 ticks, and locks the other account. One goes
 //! from Ada to Ben, another from Ben to Ada. If they begin at the same time and each locks its first argument first,
 //! each holds the lock that the other one waits for, and neither ever goes on: a deadline of 7 ticks ends them. Of 16
-//! pairs, which begin 0 to 3 ticks apart, 10 hang. Where every transfer locks the account with the lower number
-//! first, none of the 16 hangs.
+//! pairs, which begin 0 to 3 ticks apart, 10 hang. If all lock the account with the lower number first, none hangs.
 //!
 //! asyncio: Lock, wait_for
 //!
@@ -14,14 +13,16 @@
 //! Cured in: this lesson. What becomes of a wait that is given up: `tasks/timeout`
 //!
 //! ```python
-//! async with out.lock, into.lock: ...                # hangs, if somebody pays back at that moment
-//!
+//! async with out.lock:
+//!     await write_line()                             # others run here
+//!     async with into.lock: ...                      # hangs, if somebody pays back meanwhile
 //! first, second = sorted((out, into), key=lambda account: account.number)
 //! async with first.lock, second.lock: ...
 //! ```
 //!
-//! Not the same: nothing. asyncio deadlocks in the same way. The compiler rules out data races, and a deadlock isn't
-//! one. A transfer from an account to itself hangs with either order, as in `pitfalls/deadlock-on-self`.
+//! Not the same: asyncio takes two locks that are free in one turn, so it hangs only with a wait between them, or for
+//! the first. Tasks on several worker threads need no such wait. The compiler rules out data races, and a deadlock
+//! isn't one. A transfer from an account to itself hangs with either order, as in `pitfalls/deadlock-on-self`.
 
 use std::time::Duration;
 

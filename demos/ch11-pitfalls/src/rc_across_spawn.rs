@@ -18,8 +18,9 @@
 //! ```
 //!
 //! Not the same: Python has one kind of count, which every thread may change. Rust has two, and the cheaper one stays
-//! on its thread. It doesn't matter where an `Rc` is made, only whether a wait comes between its making and its last
-//! use. The error also comes up on a runtime with a single thread.
+//! on its thread. It doesn't matter where an `Rc` is made, only whether a wait comes between its making and its end.
+//! That is the end of its block, also if nothing reads it after the wait. The error also comes up on a runtime with a
+//! single thread.
 
 use std::{rc::Rc, sync::Arc};
 

@@ -60,7 +60,8 @@ struct BlockingSession {
     warehouse: Arc<Warehouse>,
 }
 
-/// Looks thorough: whatever becomes of the session, it is closed.
+/// Looks thorough: whatever becomes of the session, it is closed. In a request that panics, this panic is the second
+/// one, and ends the whole program.
 impl Drop for BlockingSession {
     fn drop(&mut self) {
         Handle::current().block_on(self.warehouse.close(self.number)); // <- the difference

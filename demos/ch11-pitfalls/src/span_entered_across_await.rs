@@ -21,8 +21,8 @@
 //! ```
 //!
 //! Not the same: the loop switches to a task's context with each of its steps, so what is set there is seen by that
-//! task alone. `enter` pushes its span on a stack of the thread. It is popped when the guard is dropped, and at an
-//! `.await` nothing is dropped.
+//! task, and by those that it makes later. `enter` pushes its span on a stack of the thread. It is popped when the
+//! guard is dropped, and at an `.await` nothing is dropped.
 
 use std::{fmt::Debug, sync::mpsc};
 

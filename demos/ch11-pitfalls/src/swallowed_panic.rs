@@ -15,7 +15,7 @@
 //! ```python
 //! worker = asyncio.create_task(pack(queue))
 //! await queue.join()      # waits for ever: nobody is left to call task_done
-//! await worker            # in place of the line above: raises what the worker raised
+//! await worker            # in its place, if `pack` returns when all is packed: raises what the worker raised
 //! ```
 //!
 //! Not the same: `await worker` raises the exception again. `worker.await` returns the panic in a `Result`; rustc

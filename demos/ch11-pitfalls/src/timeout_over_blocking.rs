@@ -1,10 +1,10 @@
 //! # A timeout around code that blocks
 //!
 //! A shop asks a stock list for a lamp. The search blocks its thread for 5 ticks, and the customer waits 2 at most,
-//! so there is a `timeout` around it. It can't fire while the search runs, because both are polled by the same
-//! thread: after 5 ticks it hands over the answer as if it had come in time. If an `.await` follows the search it
-//! does report that the time is up, but also after 5 ticks. With the search on a thread of `spawn_blocking` it fires
-//! after 2. The thread goes on: 1 search is still under way at that moment.
+//! so there is a `timeout` around it. It can't fire while the search runs, because one task polls both, and more
+//! worker threads don't change that: after 5 ticks it hands over the answer as if it had come in time. If an `.await`
+//! follows the search it does report that the time is up, but also after 5 ticks. With the search on a thread of
+//! `spawn_blocking` it fires after 2. The thread goes on: 1 search is still under way at that moment.
 //!
 //! asyncio: wait_for, timeout, to_thread
 //!
@@ -21,8 +21,8 @@
 //! await asyncio.wait_for(asyncio.to_thread(search, "lamp"), 2)  # TimeoutError, after 2 s
 //! ```
 //!
-//! Not the same: nothing in these three. In both languages a limit is a timer of the loop, and a loop that is blocked
-//! sees no timers. In both the thread can't be stopped from outside.
+//! Not the same: nothing in these three. In both languages a limit ends a task where it waits, and a task that blocks
+//! doesn't wait. In both the thread can't be stopped from outside.
 
 use std::{sync::Arc, thread, time::Duration};
 
@@ -142,5 +142,12 @@ mod tests {
         answer.unwrap_err();
         assert_eq!(list.searches.now(), 1);
         assert_eq!(searching.await.unwrap(), "shelf 7");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn more_worker_threads_do_not_make_it_fire() {
+        let list = StockList::searched_in(ticks(2));
+        let answer = timeout(ticks(1), finds(&list)).await;
+        assert_eq!(answer.unwrap(), "shelf 7");
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Every list of good practice says it: wait side by side, don't block, bound what runs at once. Each row here names
 //! the lesson that measures the practice, runs that lesson, and asks whether its laws held or its count was right. A
-//! row that stopped being true would say "broken".
+//! row that stopped being true would say "broken". Cargo starts each lesson, and builds its chapter first if it has
+//! to: the time of a row is that of cargo, and says nothing about the practice.
 //!
 //! asyncio: best practices
 //!

@@ -9,7 +9,7 @@
 //! real clock: real HTTP over real sockets
 //!
 //! ```python
-//! connector = aiohttp.TCPConnector(limit=10)      # the default is 100
+//! connector = aiohttp.TCPConnector(limit_per_host=10)    # none by default; `limit`, 100, is for all hosts together
 //! async with aiohttp.ClientSession(connector=connector) as session:
 //!     pages = await asyncio.gather(*(fetch(session, url) for url in urls))
 //! ```
@@ -57,7 +57,8 @@ async fn fetch(page: u32, client: &Capped, url: &str) -> Result<usize> {
     client.get(url).await
 }
 
-/// A client that has at most so many requests under way, and therefore opens at most so many connections.
+/// A client that has at most so many requests under way, to whatever hosts, and therefore opens at most so many
+/// connections. Here there is one host. For a bound to each of several, each needs a semaphore of its own.
 struct Capped {
     client: Client,
     permits: Semaphore,

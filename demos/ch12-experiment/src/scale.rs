@@ -54,7 +54,8 @@ pub async fn run(t: &mut Timings, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Returns what the tasks cost in memory while all of them were waiting.
+/// Returns what the tasks cost in memory once each has had its first poll. Where that takes longer than a tick, most
+/// are done by then. Their memory is still there: a task's stays until its handle is dropped, too.
 async fn one_task_each(tasks: usize) -> Result<Usage> {
     let before = Usage::now();
     let handles: Vec<JoinHandle<()>> = (0..tasks).map(|_| tokio::spawn(sleep(ticks(1)))).collect();

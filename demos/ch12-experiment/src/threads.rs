@@ -14,10 +14,10 @@
 //!     pages = list(pool.map(requests.get, urls))
 //! ```
 //!
-//! Not the same: Python's threads compute one at a time, because of the interpreter's lock, and Rust's compute in
-//! parallel. For waiting it makes no difference, since a blocking read releases that lock. The timeline shows the two
-//! ways to wait: a thread's lane is solid, because its function holds the thread while `read` blocks it; a future's
-//! lane is thin, because it is polled a few times and holds no thread in between.
+//! Not the same: Python's threads compute one at a time, because of the interpreter's lock (a free-threaded build has
+//! none), and Rust's compute in parallel. For waiting it makes no difference, since a blocking read releases that lock.
+//! The timeline shows the two ways to wait: a thread's lane is solid, because its function holds the thread while
+//! `read` blocks it; a future's lane is thin, because it is polled a few times and holds no thread in between.
 
 use std::thread;
 

@@ -42,7 +42,7 @@ async fn whole_after_a_kill(folder: &Path, worker: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_hundred_kills_leave_the_old_ledger_or_the_new_one_and_no_temporary_file() {
+async fn a_hundred_kills_leave_the_old_ledger_or_the_new_one_and_at_most_one_temporary_file() {
     let folder = Folder::temporary().unwrap();
     for kill in 0..KILLS {
         let whole = whole_after_a_kill(folder.path(), "atomic_write::replaces").await;

@@ -21,12 +21,13 @@ async fn all_rows_take_ten_times_the_memory_of_a_stream_and_it_grows_with_their_
         return;
     };
     let many = measured("50000").await.unwrap();
-    let ([all, ways @ ..], [fewer, _, _, _]) = (&many[..], &few[..]) else {
+    let ([all, ways @ ..], [fewer, with_fewer @ ..]) = (&many[..], &few[..]) else {
         panic!("four ways");
     };
     assert!(kib(all) > 3 * kib(fewer));
-    assert_eq!(ways.len(), 3);
-    for way in ways {
+    assert_eq!((ways.len(), with_fewer.len()), (3, 3));
+    for (way, before) in ways.iter().zip(with_fewer) {
         assert!(kib(all) > 10 * kib(way), "{} {}", way.label, kib(way));
+        assert!(kib(way) < kib(before) + 64, "{} grows", way.label);
     }
 }
