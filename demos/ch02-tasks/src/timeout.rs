@@ -216,4 +216,12 @@ mod tests {
             assert_eq!(nested.lane("roast").ended, Cancelled);
         }
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_ready_at_the_last_poll_is_ok_however_late_that_is() {
+        // As if the loop had been blocked until then: both times have passed at the next poll.
+        let blocked = tokio::time::advance(ticks(5));
+        let (outcome, ()) = tokio::join!(timeout(ticks(2), sleep(ticks(1))), blocked);
+        assert!(outcome.is_ok());
+    }
 }

@@ -197,6 +197,17 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn a_task_that_panics_is_an_ordinary_end_to_its_reader() {
+        let (sender, receiver) = channel(1);
+        tokio::spawn(async move {
+            sender.send(31).await.unwrap();
+            panic!("on purpose");
+        });
+        let books: Vec<u32> = ReceiverStream::new(receiver).collect().await;
+        assert_eq!(books, [31]);
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(512))]
         #[test]

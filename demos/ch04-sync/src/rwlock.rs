@@ -227,4 +227,16 @@ mod tests {
         assert_eq!(second, ticks(1));
         drop(first);
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn to_read_while_reading_waits_for_ever_if_a_writer_comes_in_between() {
+        let rate = RwLock::new(OLD);
+        let reads_twice = async {
+            let _first = rate.read().await;
+            yield_now().await; // here the writer comes
+            let _second = rate.read().await;
+        };
+        let both = async { tokio::join!(reads_twice, rate.write()).0 };
+        assert!(timeout(ticks(3), both).await.is_err());
+    }
 }

@@ -184,9 +184,11 @@ fn handled(variant: &Variant) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt;
     use proptest::{collection::vec, prelude::*};
+    use std::panic::AssertUnwindSafe;
     use timing::{law::none, on_virtual_clock};
-    use tokio::time::timeout;
+    use tokio::{sync::oneshot, time::timeout};
 
     fn check(t: &Timings, label: &str, after: f64, counts: [usize; 4]) {
         assert_eq!(t[label].elapsed, ticks(after), "{label}");
@@ -212,6 +214,20 @@ mod tests {
             (closed.text.as_str(), closed.at),
             ("the belt is closed", ticks(2))
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn in_join_all_a_sorter_that_panics_takes_the_others_along() {
+        let (tell, told) = oneshot::channel();
+        let mut sorters = JoinSet::new();
+        sorters.spawn(async { panic!("on purpose") });
+        sorters.spawn(async {
+            sleep(ticks(1)).await;
+            let _told = tell.send("sorted");
+        });
+        let drained = AssertUnwindSafe(sorters.join_all()).catch_unwind().await;
+        assert!(drained.is_err());
+        assert!(told.await.is_err(), "the other one didn't get to its end");
     }
 
     proptest! {

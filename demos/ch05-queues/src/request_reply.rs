@@ -195,6 +195,18 @@ mod tests {
         assert_eq!(refused.to_string(), "there is no clerk");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn async_channel_keeps_a_request_that_no_clerk_will_read() {
+        let (desk, tray) = async_channel::bounded(1);
+        let (reply, mut place) = oneshot::channel::<u32>();
+        desk.send(reply).await.unwrap();
+        drop(tray);
+        let answer = timeout(ticks(DEADLINE), &mut place).await;
+        assert!(answer.is_err(), "the van waits on");
+        drop(desk);
+        assert!(place.await.is_err(), "until the last sender is gone");
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(512))]
         #[test]

@@ -178,6 +178,7 @@ mod tests {
         test_runner::{Config, TestRunner},
     };
     use timing::{on_virtual_clock, report::Ended};
+    use tokio::sync::oneshot;
 
     #[tokio::test(start_paused = true)]
     async fn a_send_that_is_dropped_drops_its_parcel() {
@@ -235,5 +236,17 @@ mod tests {
         held.unwrap();
         // The cases are hard enough.
         assert!(losses.get() > 100, "`send` has lost {}", losses.get());
+    }
+
+    #[tokio::test]
+    async fn a_permit_is_not_told_that_the_sorter_has_gone() {
+        let (belt, sorter) = channel(1);
+        let place = belt.reserve().await.unwrap();
+        drop(sorter);
+        let (parcel, unread) = oneshot::channel::<()>();
+        place.send(parcel);
+        assert!(belt.is_closed());
+        drop(belt);
+        assert!(unread.await.is_err(), "nobody has it any more");
     }
 }

@@ -180,4 +180,18 @@ mod tests {
             assert_eq!(open.lane(lane).ended, Cancelled, "{lane}");
         }
     }
+
+    #[tokio::test]
+    async fn dropping_a_half_of_into_split_is_a_shutdown_and_of_split_it_is_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap());
+        let (client, accepted) = tokio::join!(client, listener.accept());
+        let (mut client, mut server) = (client.unwrap(), accepted.unwrap().0);
+        let (_reads, _writes) = client.split(); // `drop(_writes)` would do nothing: it has no `Drop`
+        let read = timeout(ticks(1), server.read(&mut [0; 1])).await;
+        assert!(read.is_err(), "nothing tells the server");
+        let (_reads, writes) = client.into_split();
+        drop(writes);
+        assert_eq!(server.read(&mut [0; 1]).await.unwrap(), 0, "the end");
+    }
 }

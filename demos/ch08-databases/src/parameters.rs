@@ -190,4 +190,17 @@ mod tests {
         let t = measured(run).await.unwrap();
         assert_answers(&t["bound, with a NUL"], [0, 0, 1], 1);
     }
+
+    #[tokio::test]
+    async fn a_query_builder_takes_a_formatted_text_without_a_word() {
+        let Some(postgres) = scratch_postgres::for_test().await else {
+            return;
+        };
+        let pool = PgPool::connect(postgres.url()).await.unwrap();
+        enter_customers(&pool).await.unwrap();
+        let mut select = sqlx::QueryBuilder::new("select name from customers where name = '");
+        select.push("x' or 'a' = 'a").push("'");
+        let found = select.build().fetch_all(&pool).await.unwrap();
+        assert_eq!(found.len(), NAMES.len());
+    }
 }

@@ -233,4 +233,23 @@ mod tests {
         assert_eq!(told(pool.get().await), "Closed");
         borrowed.simple_query("select 1").await.unwrap();
     }
+
+    #[tokio::test]
+    async fn a_borrowed_connection_keeps_all_sessions_of_a_dropped_pool() {
+        let Some(postgres) = scratch_postgres::for_test().await else {
+            return;
+        };
+        let options = PgPoolOptions::new().max_connections(2);
+        let pool = options.connect(postgres.url()).await.unwrap();
+        let (borrowed, other) = tokio::try_join!(pool.acquire(), pool.acquire()).unwrap();
+        drop((other, pool));
+        sleep(ticks(2)).await;
+        let mut watch = PgConnection::connect(postgres.url()).await.unwrap();
+        let sessions = "select count(*) from pg_stat_activity where application_name = $1";
+        let sessions = query_scalar(sessions).bind(postgres.schema());
+        let sessions: i64 = sessions.fetch_one(&mut watch).await.unwrap();
+        assert_eq!(sessions, 3, "two of the pool, and this one");
+        drop(borrowed);
+        assert_eq!(left(watch, postgres.schema()).await.unwrap(), 0);
+    }
 }

@@ -201,4 +201,15 @@ mod tests {
         let kept: String = sqlx::query_scalar(last).fetch_one(&mut shop).await.unwrap();
         assert_eq!(kept, name);
     }
+
+    #[tokio::test]
+    async fn a_database_in_memory_is_gone_with_its_last_connection() {
+        let pool = SqlitePool::connect("sqlite::memory:").await.unwrap();
+        let mut only = pool.acquire().await.unwrap();
+        places_orders(&mut only).await.unwrap();
+        only.close().await.unwrap(); // as the pool does when it has been idle for long
+        let orders = sqlx::query("select id from orders").fetch_all(&pool).await;
+        let error = orders.unwrap_err().to_string();
+        assert!(error.contains("no such table: orders"), "{error}");
+    }
 }

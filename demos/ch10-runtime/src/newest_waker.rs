@@ -142,6 +142,7 @@ async fn dries<K: Keeps>(glue: Arc<Glue<K>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::{StreamExt, stream::FuturesUnordered};
     use timing::report::Ended::{Cancelled, Returned};
 
     #[tokio::test(start_paused = true)]
@@ -171,5 +172,21 @@ mod tests {
         tokio::spawn(dries(glue.clone()));
         tokio::spawn(glue.clone().dry()).await.unwrap();
         assert_eq!(glue.polls.load(SeqCst), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn in_one_task_a_set_of_futures_has_wakers_of_its_own() {
+        assert!(!is_woken_in_a_set::<OnceLock<Waker>>().await);
+        assert!(is_woken_in_a_set::<AtomicWaker>().await);
+    }
+
+    /// Polls the future once by itself. At the end of the limit the set polls only what has been woken.
+    async fn is_woken_in_a_set<K: Keeps + Default>() -> bool {
+        let glue = Arc::new(Glue::<K>::default());
+        let mut dry = Box::pin(glue.clone().dry());
+        let _pending = poll!(&mut dry);
+        tokio::spawn(dries(glue));
+        let mut set: FuturesUnordered<_> = [dry].into_iter().collect();
+        timeout(ticks(3), set.next()).await.is_ok()
     }
 }

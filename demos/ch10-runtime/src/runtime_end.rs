@@ -177,4 +177,16 @@ mod tests {
         let expected = "Cannot drop a runtime in a context where blocking is not allowed";
         assert!(text.unwrap().starts_with(expected), "{text:?}");
     }
+
+    #[test]
+    fn on_multi_thread_a_drop_also_waits_for_a_task_in_the_middle_of_a_poll() {
+        let runtime = Builder::new_multi_thread().worker_threads(1).build();
+        let runtime = runtime.unwrap();
+        let (done, (begins, begun)) = (Arc::default(), oneshot::channel());
+        let blocks = Arc::clone(&done);
+        runtime.spawn(async move { saws(begins, &blocks) });
+        begun.blocking_recv().unwrap();
+        drop(runtime);
+        assert_eq!(done.load(Relaxed), 1);
+    }
 }
