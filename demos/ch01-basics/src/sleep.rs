@@ -85,10 +85,8 @@ mod tests {
     #[tokio::test]
     async fn a_thread_sleep_is_one_turn_and_the_other_begins_when_it_is_over() {
         let t = Timings::of(run).await;
-        let (waits, naps) = (&t["tokio sleeps, together"], &t["thread sleeps, together"]);
+        let naps = &t["thread sleeps, together"];
         for dish in ["tea", "eggs"] {
-            let waiting = waits.lane(dish).longest_poll();
-            assert!(waiting < ticks(2), "the thread was free while it waited");
             let lane = naps.lane(dish);
             assert_eq!(lane.polls.len(), 1, "it never gave the thread back");
             assert!(lane.longest_poll() >= ticks(2));
