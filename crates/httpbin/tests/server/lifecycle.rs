@@ -133,7 +133,11 @@ fn on_a_thread_it_needs_no_runtime() {
     server.shutdown_blocking();
     // Over, be it by an orderly end or by a reset.
     assert_eq!(idle.read(&mut [0]).unwrap_or(0), 0);
-    TcpListener::bind(addr).unwrap();
+    // The port is free again, unless another test has got it meanwhile, which has it for a short time.
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(until("the port is free", || {
+        TcpListener::bind(addr).is_ok()
+    }));
 }
 
 #[tokio::test]
