@@ -47,12 +47,7 @@ fn what_is_typed_wrong_is_named_with_the_way_out_and_exits_2() {
 
 #[test]
 fn a_server_that_is_not_there_fails_with_its_name_and_how_to_start_one() {
-    // Bound and let go: nothing listens there now.
-    let free = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let url = format!("http://{free}");
+    let (_taken, url) = web::nobody_listens().unwrap();
     let output = run(&["ten-urls", "--server", &url]);
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
