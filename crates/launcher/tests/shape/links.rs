@@ -55,7 +55,8 @@ fn definition(line: &str) -> Option<&str> {
 
 #[test]
 fn finds_dead_links_and_missing_headings() {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("links");
+    let folder = format!("links-{}", std::process::id());
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("other.md"), "# There it is\n").unwrap();
     let text = "# Here\n[a](other.md) [b](other.md#there-it-is) [c](#here) [d](https://x.y/z)\n\
@@ -73,6 +74,7 @@ fn finds_dead_links_and_missing_headings() {
         assert_eq!(found.len(), 1, "{bad}");
         assert!(found[0].ends_with(complaint), "{found:?}");
     }
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{self, Command},
 };
 
 use launcher::BLANK;
@@ -22,8 +22,8 @@ struct Copy(PathBuf);
 
 impl Copy {
     fn new() -> Copy {
-        let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("new-lesson");
-        let _ = fs::remove_dir_all(&copy);
+        let copy = format!("new-lesson-{}", process::id());
+        let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join(copy);
         fs::create_dir_all(&copy).expect("own folder");
         for name in [
             "Cargo.toml",
