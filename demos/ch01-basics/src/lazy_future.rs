@@ -52,10 +52,9 @@ pub async fn run(t: &mut Timings) -> Result<()> {
     t.count("meals cooked", cooked.get());
     t.count("type", kind);
 
-    // A future holds the variables that its function needs again after an `.await`, and the future that it awaits: 112
-    // of the 120 bytes are the `Sleep`. The arguments are in it too, also those that aren't needed any more. The size
-    // of `cook` is not shown beside these two: `#[instrument]` puts a span into its future and makes it larger. These
-    // two are not instrumented, so they have no lane.
+    // A future holds the variables that its function needs again after an `.await`, and the future that it awaits: here
+    // a `Sleep`, which is most of the smaller one. The size of `cook` is not shown beside these two: the span for its
+    // lane is in its future and makes it larger. These two have no lane.
     let holds = holds_the_pot();
     let (kind, bytes) = (type_of(&holds), size_of_val(&holds));
     t.time("1 KiB held while waiting", exactly(1), holds).await;
